@@ -1,0 +1,1 @@
+"""Recordings: what was sensed, where it came from, and how to read and write it."""

@@ -1,0 +1,1 @@
+"""Public data sets, one adapter a file, each reading the set's public layout."""

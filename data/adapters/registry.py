@@ -1,0 +1,23 @@
+"""Every adapter, by name. To add one: its module, and its row here."""
+
+from __future__ import annotations
+
+from data.adapters.adapter import Adapter
+from data.errors import DataSetError
+
+_ALL: tuple[Adapter, ...] = ()
+ADAPTERS = {entry.name: entry for entry in _ALL}
+
+
+def adapter(name: str) -> Adapter:
+    """
+    Return the adapter `name`.
+
+    Raises
+    ------
+    DataSetError
+        If there is none; lists those there are.
+    """
+    if name not in ADAPTERS:
+        raise DataSetError(f"there is no adapter for data set {name!r}; there are: {', '.join(ADAPTERS)}")
+    return ADAPTERS[name]

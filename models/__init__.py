@@ -1,0 +1,1 @@
+"""Networks, training, pruning, compression, bundles and the runtimes that open them."""

@@ -1,0 +1,154 @@
+"""Running a bundle: LiteRT on servers and phones, tflite-micro as on the watch. No TensorFlow here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import BundleError, MissingExtraError
+from models.bundle import Bundle, TensorSpec
+from pipelines.task import Outputs, Windows
+
+RuntimeName = Literal["litert", "micro"]
+
+
+class _Backend(Protocol):
+    def reset(self) -> None: ...
+    def invoke(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]: ...
+
+
+class Model:
+    """
+    An open bundle that predicts.
+
+    One interpreter a thread, made on first use and kept warm. Inputs are checked against the card. For a row model
+    each row stands alone; for a sequence model rows are steps, and `predict` starts from a clean state unless told to
+    go on, so that nothing of one wearer can reach another.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    runtime : {"litert", "micro"}
+    """
+
+    def __init__(self, bundle: Bundle, runtime: RuntimeName = "litert") -> None:
+        self.bundle = bundle
+        self.runtime = runtime
+        self._inputs, self._outputs = bundle.inputs, bundle.outputs
+        self._local = threading.local()
+
+    def predict(self, windows: Windows, *, resume: bool = False) -> Outputs:
+        """
+        Return the network's outputs for each row.
+
+        Parameters
+        ----------
+        windows : Windows
+        resume : bool, default=False
+            Go on from the state after this thread's last call (sequence models only).
+
+        Returns
+        -------
+        mapping of str to ndarray of float32, shape (n_windows, ...)
+
+        Raises
+        ------
+        BundleError
+            If an input is missing or has another shape than the card says, or holds NaN.
+        """
+        return self.run(windows.inputs, resume=resume)
+
+    def run(self, inputs: Mapping[str, NDArray[np.float32]], *, resume: bool = False) -> Outputs:
+        """As `predict`, from arrays by name."""
+        columns = [self._quantised(spec, inputs) for spec in self._inputs]
+        n = columns[0].shape[0]
+        backend = self._backend()
+        if self.bundle.sequence and not resume:
+            backend.reset()
+        results = [np.empty((n, *spec.shape[1:]), np.float32) for spec in self._outputs]
+        for i in range(n):
+            raw = backend.invoke([c[i : i + 1] for c in columns])
+            for out, spec, value in zip(results, self._outputs, raw, strict=True):
+                out[i] = dequantise(spec, value)[0]
+        return {spec.name: out for spec, out in zip(self._outputs, results, strict=True)}
+
+    def _quantised(self, spec: TensorSpec, inputs: Mapping[str, NDArray[np.float32]]) -> NDArray[Any]:
+        if spec.name not in inputs:
+            raise BundleError(
+                f"bundle {self.bundle.folder} wants input {spec.name!r}, got {', '.join(sorted(inputs)) or 'none'}"
+            )
+        value = inputs[spec.name]
+        if value.shape[1:] != spec.shape[1:]:
+            raise BundleError(
+                f"input {spec.name!r} of bundle {self.bundle.folder} has shape {spec.shape[1:]} a row, "
+                f"got {value.shape[1:]}; was it made by another version of the task?"
+            )
+        if not np.isfinite(value).all():
+            raise BundleError(f"input {spec.name!r} holds NaN or infinity; `prepare` must replace them")
+        return quantise(spec, value)
+
+    def _backend(self) -> _Backend:
+        if not hasattr(self._local, "backend"):
+            make = {"litert": _LiteRT, "micro": _Micro}[self.runtime]
+            self._local.backend = make(self.bundle.model, len(self._outputs))
+        backend: _Backend = self._local.backend
+        return backend
+
+
+def quantise(spec: TensorSpec, value: NDArray[np.float32]) -> NDArray[Any]:
+    """Return `value` as the file stores it: round half to even, saturate at the int8 borders."""
+    if spec.dtype == "float32":
+        return np.ascontiguousarray(value, np.float32)
+    stored = np.round(value / np.float32(spec.scale)) + spec.zero_point
+    return np.ascontiguousarray(np.clip(stored, -128, 127).astype(np.int8))
+
+
+def dequantise(spec: TensorSpec, value: NDArray[Any]) -> NDArray[np.float32]:
+    """Return real numbers from what the file gave."""
+    if spec.dtype == "float32":
+        return value.astype(np.float32)
+    return np.asarray((value.astype(np.float32) - spec.zero_point) * np.float32(spec.scale), np.float32)
+
+
+class _LiteRT:
+    def __init__(self, model: bytes, _n_outputs: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_content=model, num_threads=1)
+        self._interpreter.allocate_tensors()
+        self._in = [d["index"] for d in self._interpreter.get_input_details()]
+        self._out = [d["index"] for d in self._interpreter.get_output_details()]
+
+    def reset(self) -> None:
+        self._interpreter.reset_all_variables()
+
+    def invoke(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        for index, value in zip(self._in, inputs, strict=True):
+            self._interpreter.set_tensor(index, value)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._out]
+
+
+class _Micro:
+    def __init__(self, model: bytes, n_outputs: int) -> None:
+        try:
+            from tflite_micro import runtime
+        except ImportError as error:
+            raise MissingExtraError(
+                "the runtime 'micro' needs tflite-micro; install it with: pip install 'wristwise[watch]'"
+            ) from error
+        self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=1 << 20)
+        self._n_outputs = n_outputs
+
+    def reset(self) -> None:
+        self._interpreter.reset()
+
+    def invoke(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        for index, value in enumerate(inputs):
+            self._interpreter.set_input(value, index)
+        self._interpreter.invoke()
+        return [np.array(self._interpreter.get_output(index)) for index in range(self._n_outputs)]
