@@ -1,0 +1,23 @@
+"""Every training recipe, by the name of its task. To add one: its module, and its row here."""
+
+from __future__ import annotations
+
+from data.errors import TaskError
+from models.training.recipe import Recipe
+
+_ALL: tuple[Recipe, ...] = ()
+RECIPES = {recipe.task.name: recipe for recipe in _ALL}
+
+
+def recipe(task_name: str) -> Recipe:
+    """
+    Return the recipe of a task.
+
+    Raises
+    ------
+    TaskError
+        If the task is trained by nothing (a classical task), or does not exist.
+    """
+    if task_name not in RECIPES:
+        raise TaskError(f"task {task_name!r} has no network to train; those that have: {', '.join(RECIPES)}")
+    return RECIPES[task_name]
