@@ -99,8 +99,8 @@ def _read(path: Path) -> Any:
         ) from error
     except Exception as error:  # wfdb raises bare Exception, ValueError and IndexError for damaged files
         raise RecordingError(
-            f"record {path} cannot be read ({error or type(error).__name__}): the signal file is shorter than its header "
-            "says, or the header is damaged; fetch the record again"
+            f"record {path} cannot be read ({error or type(error).__name__}): the signal file is shorter than its "
+            "header says, or the header is damaged; fetch the record again"
         ) from error
 
 

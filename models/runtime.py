@@ -16,6 +16,15 @@ from pipelines.task import Outputs, Windows
 RuntimeName = Literal["litert", "micro"]
 
 
+def runtime_name(name: str) -> RuntimeName:
+    """Return `name` if it is a runtime; else raise `BundleError` that lists them."""
+    if name == "micro":
+        return "micro"
+    if name == "litert":
+        return "litert"
+    raise BundleError(f"there is no runtime {name!r}; there are: litert (servers, phones) and micro (the watch)")
+
+
 class _Backend(Protocol):
     def reset(self) -> None: ...
     def invoke(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]: ...

@@ -1,0 +1,86 @@
+"""
+Wristwise: signals from the wrist in; heart rate, sleep and fall alerts out; models pruned until they fit a watch.
+
+Examples
+--------
+>>> import wristwise
+>>> sorted(wristwise.tasks())  # doctest: +SKIP
+['activity', 'beats', 'ecg-rhythm', 'fall-detection', 'heart-rate', 'sleep-staging']
+>>> recording = wristwise.read("my_records/walk_1")  # doctest: +SKIP
+>>> estimates = wristwise.infer("heart-rate", recording)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from data.commands import app as data_app
+from data.errors import WristwiseError
+from models.commands.evaluate import evaluate as evaluate_command
+
+if TYPE_CHECKING:
+    from data.recording import Recording
+    from pipelines.task import Estimate
+
+__version__ = "0.1.0"
+__all__ = ["WristwiseError", "__version__", "infer", "main", "read", "tasks"]
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="The open, end-to-end backend for wearables.",
+)  # fmt: skip
+app.add_typer(data_app, name="data")
+app.command("evaluate")(evaluate_command)
+
+
+def tasks() -> tuple[str, ...]:
+    """Return the names of all tasks."""
+    from pipelines.registry import TASKS
+
+    return tuple(TASKS)
+
+
+def read(path: str | Path) -> Recording:
+    """Return one WFDB record as a `Recording`; `path` without its extension."""
+    from data.wfdb_folder import read_record
+
+    return read_record(Path(path))
+
+
+def infer(
+    task: str, recording: Recording, *, bundle: str | Path | None = None, offline: bool = False
+) -> list[Estimate]:
+    """
+    Return what `task` says of `recording`, by the shipped bundle or by the one named.
+
+    Raises
+    ------
+    WristwiseError
+        One sentence on what is wrong and what to do.
+    """
+    from models.evaluate import infer as run
+    from models.evaluate import open_model
+    from pipelines.registry import TASKS
+
+    chosen = TASKS[task]
+    return run(chosen, recording, open_model(chosen, Path(bundle) if bundle else None), offline=offline)
+
+
+def main() -> None:
+    """Run the command line: a mistake of the user's ends in one sentence and exit code 2."""
+    try:
+        app()
+    except WristwiseError as error:
+        sys.stderr.write(f"wristwise: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("wristwise: interrupted\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
