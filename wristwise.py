@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pipelines.task import Estimate
 
 __version__ = "0.1.0"
+# In the tree this is a module, in the wheel a package. The entry point of the pytest plugin names
+# `wristwise.services.pytest_plugin`, which must be found in both.
+__path__ = [str(Path(__file__).parent)]
 __all__ = ["WristwiseError", "__version__", "infer", "main", "read", "tasks"]
 
 app = typer.Typer(
