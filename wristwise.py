@@ -21,6 +21,8 @@ import typer
 from data.commands import app as data_app
 from data.errors import WristwiseError
 from models.commands.evaluate import evaluate as evaluate_command
+from models.commands.run import run as run_command
+from models.commands.run import train as train_command
 
 if TYPE_CHECKING:
     from data.recording import Recording
@@ -37,6 +39,8 @@ app = typer.Typer(
     help="The open, end-to-end backend for wearables.",
 )  # fmt: skip
 app.add_typer(data_app, name="data")
+app.command("run")(run_command)
+app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 
 
