@@ -83,14 +83,17 @@ class Channel:
             return self.times_s
         return self.t0_s + np.arange(self.samples.size, dtype=np.float64) / self.fs_hz
 
+    def _index(self, time_s: float) -> int:
+        # 1e-6: a sample on the border belongs to the span that it starts, whatever the rounding of k / fs.
+        position = np.ceil((time_s - self.t0_s) * self.fs_hz - 1e-6)
+        return int(np.clip(position, 0, self.samples.size))
+
     def slice(self, start_s: float, end_s: float) -> Channel:
         """Return the samples with `start_s` <= time < `end_s`; times stay absolute."""
         if self.times_s is not None:
             first, last = (int(i) for i in np.searchsorted(self.times_s, [start_s, end_s]))
             return replace(self, samples=self.samples[first:last], times_s=self.times_s[first:last])
-        # 1e-6: a sample on the border belongs to the span that it starts, whatever the rounding of k / fs.
-        first = max(0, int(np.ceil((start_s - self.t0_s) * self.fs_hz - 1e-6)))
-        last = max(first, min(self.samples.size, int(np.ceil((end_s - self.t0_s) * self.fs_hz - 1e-6))))
+        first, last = self._index(start_s), self._index(end_s)
         return replace(self, samples=self.samples[first:last], t0_s=self.t0_s + first / self.fs_hz)
 
 
