@@ -1,0 +1,1 @@
+"""Deep Compression and its relatives: fewer bytes for the same answers."""
