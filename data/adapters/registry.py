@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from data.adapters import smartfallmm, stress_predict, umafall, weda_fall, wisdm
 from data.adapters.adapter import Adapter
 from data.errors import DataSetError
 
-_ALL: tuple[Adapter, ...] = ()
+_ALL: tuple[Adapter, ...] = (
+    weda_fall.ADAPTER,
+    smartfallmm.ADAPTER,
+    wisdm.ADAPTER,
+    stress_predict.ADAPTER,
+    umafall.ADAPTER,
+)
 ADAPTERS = {entry.name: entry for entry in _ALL}
 
 
