@@ -33,11 +33,10 @@ def test_the_import_contracts_hold() -> None:
 
 
 def test_rewriting_moves_the_imports_of_rooms_and_nothing_else() -> None:
-    source = 'from data.errors import X\nfrom pipelines.task import (\n    Task,\n)\nimport numpy\nfrom .near import y\n"from data.x import z"\n'
-    assert rewrite(source, "a.py") == (
-        "from wristwise.data.errors import X\nfrom wristwise.pipelines.task import (\n    Task,\n)\nimport numpy\n"
-        'from .near import y\n"from data.x import z"\n'
-    )
+    kept = "import numpy\nfrom .near import y\n'from data.x import z'\n"
+    source = "from data.errors import X\nfrom pipelines.task import (\n    Task,\n)\n" + kept
+    moved = "from wristwise.data.errors import X\nfrom wristwise.pipelines.task import (\n    Task,\n)\n" + kept
+    assert rewrite(source, "a.py") == moved
 
 
 def test_an_import_that_cannot_be_moved_stops_the_build() -> None:
@@ -84,7 +83,8 @@ def test_a_project_with_rooms_of_its_own_can_use_the_pytest_plugin(foreign_proje
     python, project = foreign_project
     (project / "test_mine.py").write_text(
         "import services\n\n\ndef test_a_service_runs(sync_service):\n"
-        "    assert sync_service.url.startswith('http://127.0.0.1')\n    assert services.OWNER == 'the user, services'\n"
+        "    assert sync_service.url.startswith('http://127.0.0.1')\n"
+        "    assert services.OWNER == 'the user, services'\n"
     )
     done = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
