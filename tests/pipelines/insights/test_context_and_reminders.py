@@ -1,0 +1,114 @@
+"""Context, zones and reminders: the right word for the minute, the right moment for a nudge."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from pipelines.insights.context import Context, Minutes, contexts, spans
+from pipelines.insights.reminders import MAX_PER_DAY, Reminder, Settings, Situation, due
+from pipelines.insights.zones import energy_kcal, maximum_hr, next_week, zone_bounds, zone_minutes
+
+NOON = dt.datetime(2026, 5, 4, 12, 0, tzinfo=dt.UTC)
+
+
+def minutes(parts: list[tuple[str, float, int]]) -> Minutes:
+    activity = [a for a, _, n in parts for _ in range(n)]
+    hr = np.array([h for _, h, n in parts for _ in range(n)], dtype=float)
+    n = len(activity)
+    return Minutes(activity, hr, np.ones(n, bool), np.zeros(n, bool))
+
+
+def test_a_run_is_exercise_and_what_follows_is_recovery_until_the_heart_is_at_rest() -> None:
+    day = minutes([("still", 60, 30), ("run", 150, 20), ("still", 110, 10), ("still", 62, 30)])
+    found = [(c, b - a) for c, a, b in spans(contexts(day, resting_hr_bpm=55, max_hr_bpm=185))]
+    assert [c for c, _ in found] == [Context.SEDENTARY, Context.EXERCISING, Context.RECOVERING, Context.SEDENTARY]
+    assert [n for _, n in found] == pytest.approx([30, 20, 10, 30], abs=2)
+
+
+def test_stairs_of_three_minutes_are_not_exercise() -> None:
+    day = minutes([("still", 60, 20), ("stairs", 130, 3), ("still", 70, 20)])
+    assert Context.EXERCISING not in contexts(day, resting_hr_bpm=55, max_hr_bpm=185)
+
+
+def test_without_heart_rate_walking_is_walking() -> None:
+    day = minutes([("still", np.nan, 20), ("walk", np.nan, 20)])
+    assert contexts(day, resting_hr_bpm=55, max_hr_bpm=185)[-5] == Context.WALKING
+
+
+def test_asleep_and_not_worn_win() -> None:
+    day = minutes([("walk", 100, 30)])
+    day.asleep[:10] = True
+    day.worn[20:] = False
+    found = contexts(day, resting_hr_bpm=55, max_hr_bpm=185)
+    assert (found[5], found[15], found[25]) == (Context.ASLEEP, Context.WALKING, Context.NOT_WORN)
+
+
+def test_a_maximum_below_rest_is_refused() -> None:
+    with pytest.raises(ValueError, match="must exceed the resting one, got 50 and 60"):
+        contexts(minutes([("still", 60, 3)]), resting_hr_bpm=60, max_hr_bpm=50)
+
+
+def test_long_sitting_brings_one_reminder_with_its_reason() -> None:
+    (reminder,) = due(Situation(NOON, [Context.SEDENTARY] * 60), Settings(), [])
+    assert (reminder.kind, reminder.reason) == ("stand", {"sedentary_min": 60})
+    assert due(Situation(NOON + dt.timedelta(minutes=5), [Context.SEDENTARY] * 65), Settings(), [reminder]) == []
+
+
+@pytest.mark.parametrize("last", [Context.ASLEEP, Context.EXERCISING])
+def test_nothing_disturbs_sleep_or_exercise(last: Context) -> None:
+    tonight = Situation(NOON, [Context.SEDENTARY] * 90 + [last], usual_bedtime=dt.time(12, 30), battery=0.05)
+    assert due(tonight, Settings(), []) == []
+
+
+@pytest.mark.parametrize("clock", [dt.time(23, 30), dt.time(2, 0), dt.time(6, 59)])
+def test_nothing_comes_in_quiet_hours_across_midnight(clock: dt.time) -> None:
+    now = dt.datetime.combine(NOON.date(), clock, tzinfo=dt.UTC)
+    assert due(Situation(now, [Context.SEDENTARY] * 90), Settings(), []) == []
+
+
+def test_what_is_switched_off_stays_off() -> None:
+    assert due(Situation(NOON, [Context.SEDENTARY] * 90), Settings(on={"stand": False}), []) == []
+
+
+def test_a_day_has_a_limit() -> None:
+    sent = [Reminder("stand", NOON - dt.timedelta(hours=k), {}) for k in range(1, MAX_PER_DAY + 1)]
+    assert due(Situation(NOON, [Context.SEDENTARY] * 90), Settings(), sent) == []
+
+
+def test_charge_and_wind_down_come_before_the_usual_bedtime() -> None:
+    evening = NOON.replace(hour=22)
+    walk = [Context.WALKING] * 10
+    found = due(Situation(evening, walk, usual_bedtime=dt.time(22, 40), battery=0.2), Settings(), [])
+    assert {r.kind for r in found} == {"wind_down", "charge"}
+    assert due(Situation(evening, walk, usual_bedtime=dt.time(1, 30), battery=0.2), Settings(), []) == []
+
+
+def test_a_bare_wrist_is_told_to_wear_it_only_after_two_hours() -> None:
+    assert due(Situation(NOON, [Context.NOT_WORN] * 119), Settings(), []) == []
+    assert [r.kind for r in due(Situation(NOON, [Context.NOT_WORN] * 120), Settings(), [])] == ["wear"]
+
+
+def test_zones_follow_the_heart_rate_reserve() -> None:
+    assert maximum_hr(40) == 180.0
+    assert maximum_hr(40, 190.0) == 190.0
+    assert zone_bounds(60, 180)["moderate"] == (108.0, 132.0)
+    found = zone_minutes(np.array([70, 110, 120, 140, 178, np.nan]), 60, 180)
+    assert found == {"very_light": 1, "light": 0, "moderate": 2, "vigorous": 1, "maximal": 1}
+
+
+def test_energy_is_met_times_weight_times_hours() -> None:
+    assert energy_kcal({"walk": 60.0, "still": 30.0}, 70.0) == pytest.approx(4.3 * 70 + 1.3 * 70 / 2)
+
+
+@pytest.mark.parametrize(
+    ("done", "recovery", "why"), [(100, 0.5, "build"), (100, -0.6, "hold"), (200, -1.5, "ease"), (100, None, "hold")]
+)
+def test_the_plan_adapts_to_what_was_done_and_how_it_was_recovered(
+    done: float, recovery: float | None, why: str
+) -> None:
+    plan = next_week(done, recovery)
+    assert plan.why == why
+    assert plan.active_min <= done * 1.1
