@@ -1,0 +1,45 @@
+"""Multi-head attention: its inputs and its output are cut, its heads are kept."""
+
+from math import prod
+from typing import Any
+
+from models.pruning.channels import Ids
+from models.pruning.dependency import Role
+from models.pruning.node import Node
+from models.pruning.rules.base import Call, Kept, Rule, positions
+
+
+class MultiHeadAttentionRule(Rule):
+    """Query, key and value kernels ``(in, heads, dim)`` read; the output kernel ``(heads, dim, out)`` makes."""
+
+    kinds = ("MultiHeadAttention",)
+
+    def flow(self, call: Call) -> list[Ids]:
+        layer = call.layer
+        query, value = call.inputs[0], call.inputs[1] if len(call.inputs) > 1 else call.inputs[0]
+        key = call.inputs[2] if len(call.inputs) > 2 else value
+        readers = ((layer._query_dense, query), (layer._key_dense, key), (layer._value_dense, value))
+        for dense, ids in readers:
+            call.depend(dense.kernel, 0, ids, Role.READS)
+        made = call.fresh(call.width())
+        call.depend(layer._output_dense.kernel, -1, made, Role.MAKES)
+        call.depend(layer._output_dense.bias, 0, made, Role.MAKES)
+        return [made]
+
+    def resize(self, config: dict[str, Any], node: Node, kept: Kept) -> dict[str, Any]:
+        # The stored input shapes would build the old widths.
+        query, value = kept.inputs[0], kept.inputs[min(1, len(kept.inputs) - 1)]
+        key = kept.inputs[2] if len(kept.inputs) > 2 else value
+        shapes = {
+            name: [*list(config[name])[:-1], len(ids)]
+            for name, ids in (("query_shape", query), ("key_shape", key), ("value_shape", value))
+        }
+        return config | shapes | {"output_shape": (len(kept.outputs[0]),)}
+
+    def macs(self, node: Node, sizes: tuple[tuple[int, ...], ...]) -> int:
+        steps = positions(node.input_shapes[0])
+        kernels = sum(prod(s) for s in sizes if len(s) == 3)
+        return steps * kernels + 2 * steps * steps * int(node.layer._num_heads * node.layer._key_dim)
+
+
+RULES: tuple[Rule, ...] = (MultiHeadAttentionRule(),)
