@@ -1,0 +1,28 @@
+"""A watch made of software: it senses a recording, infers, keeps, and sends over a link that fails."""
+
+from services.watch.clock import WatchClock
+from services.watch.device import Watch, WatchSettings
+from services.watch.faults import Fault, FaultPlan
+from services.watch.link import LinkDown, ServerRefused
+from services.watch.pairing import PairingCode
+from services.watch.report import Progress, WatchReport
+from services.watch.run import RunOptions, run_watch
+from services.watch.sensors import DeviceProfile, SensorStream, sense
+
+__all__ = [
+    "DeviceProfile",
+    "Fault",
+    "FaultPlan",
+    "LinkDown",
+    "PairingCode",
+    "Progress",
+    "RunOptions",
+    "SensorStream",
+    "ServerRefused",
+    "Watch",
+    "WatchClock",
+    "WatchReport",
+    "WatchSettings",
+    "run_watch",
+    "sense",
+]

@@ -1,0 +1,97 @@
+"""What a run of the watch did, in figures that can be compared with the server's."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from services.watch.battery import Battery
+from services.watch.device import Watch
+from services.watch.faults import Fault
+from services.watch.inference import WristEstimate
+from services.watch.uplink import Tally
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: device seconds of how many, and what waits in the outbox."""
+
+    device_s: float
+    end_s: float
+    waiting: int
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class WatchReport:
+    """
+    The outcome of `run_watch`.
+
+    Attributes
+    ----------
+    device_id : str
+        The server's name for this watch.
+    start : str
+        True time of device second zero, RFC 3339.
+    seconds : float
+        Device time that was sensed.
+    sensed : dict
+        ``chunks``, ``samples`` and ``bytes`` that the sensors gave.
+    waiting : int
+        Chunks and records that no server has confirmed. 0 means that nothing was lost.
+    refused : dict of str to str
+        What the server refused for good, with its reason.
+    tally : Tally
+        Requests, answers, retries, bytes.
+    faults : list of Fault
+        What went wrong, as a script that makes it go wrong again.
+    estimates : list of WristEstimate
+        What the watch itself inferred, if it did.
+    battery_level, battery_days : float
+        Charge left of 1, and days a full cell lasts at this draw (a stated model; see `battery`).
+    """
+
+    device_id: str
+    start: str
+    seconds: float
+    sensed: dict[str, int]
+    waiting: int
+    refused: dict[str, str]
+    tally: Tally
+    faults: list[Fault] = field(default_factory=list)
+    estimates: list[WristEstimate] = field(default_factory=list)
+    battery_level: float = 1.0
+    battery_days: float = float("inf")
+
+    @property
+    def complete(self) -> bool:
+        """Whether the server has confirmed everything and refused nothing."""
+        return self.waiting == 0 and not self.refused
+
+    def body(self) -> dict[str, Any]:
+        """Return the report without the estimates, JSON-able."""
+        return {
+            "device_id": self.device_id, "start": self.start, "seconds": round(self.seconds, 3),
+            "sensed": self.sensed, "waiting": self.waiting, "refused": self.refused, "tally": asdict(self.tally),
+            "faults": [f.line() for f in self.faults], "estimates": len(self.estimates),
+            "battery_level": round(self.battery_level, 4), "battery_days": round(self.battery_days, 2),
+            "complete": self.complete,
+        }  # fmt: skip
+
+
+def report_of(watch: Watch, device_id: str, faults: list[Fault], estimates: list[WristEstimate]) -> WatchReport:
+    """Return the report of a watch as it stands."""
+    battery: Battery = watch.battery
+    return WatchReport(
+        device_id=device_id,
+        start=watch.clock.start.isoformat().replace("+00:00", "Z"),
+        seconds=min(watch.now_s, watch.end_s),
+        sensed=dict(watch.sensed),
+        waiting=watch.outbox.unconfirmed,
+        refused=watch.outbox.refused,
+        tally=watch.uplink.tally,
+        faults=faults,
+        estimates=estimates,
+        battery_level=battery.level,
+        battery_days=battery.days(watch.now_s),
+    )
