@@ -23,6 +23,7 @@ from data.errors import WristwiseError
 from models.commands.evaluate import evaluate as evaluate_command
 from models.commands.run import run as run_command
 from models.commands.run import train as train_command
+from services.commands.watch import watch as watch_command
 
 if TYPE_CHECKING:
     from data.recording import Recording
@@ -42,6 +43,7 @@ app.add_typer(data_app, name="data")
 app.command("run")(run_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("watch")(watch_command)
 
 
 def tasks() -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """A watch made of software: it senses a recording, infers, keeps, and sends over a link that fails."""
 
 from services.watch.clock import WatchClock
+from services.watch.companion import Companion
 from services.watch.device import Watch, WatchSettings
 from services.watch.faults import Fault, FaultPlan
 from services.watch.link import LinkDown, ServerRefused
@@ -10,6 +11,7 @@ from services.watch.run import RunOptions, run_watch
 from services.watch.sensors import DeviceProfile, SensorStream, sense
 
 __all__ = [
+    "Companion",
     "DeviceProfile",
     "Fault",
     "FaultPlan",
