@@ -1,6 +1,6 @@
 """Applying a plan: a new model with the channels gone, or its masked twin. The given model never changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,14 @@ def silenced(graph: Graph, name: str, dead: NDArray[np.bool_]) -> Weights:
         if d.layer == name and d.role is Role.READS:
             np.moveaxis(weights[d.weight], d.axis, 0)[dead[d.ids]] = 0
     return weights
+
+
+def copy_exposing(graph: Graph, keys: Sequence[int] | None = None) -> Any:
+    """Return a copy of the graph's model, same weights; with `keys`, its outputs are those tensors, as a list."""
+    from dataclasses import replace
+
+    flat = graph.flat if keys is None else replace(graph.flat, output_structure=[TensorRef(k) for k in keys])
+    return rebuild(flat, lambda _, node: from_config(node, node.layer.get_config()), graph.weights)
 
 
 def from_config(node: Node, config: dict[str, Any]) -> Any:

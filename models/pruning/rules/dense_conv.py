@@ -41,12 +41,14 @@ class DenseRule(Rule):
 
 
 class ConvRule(Rule):
-    """Kernel ``(..., in, filters)``; grouped convolutions are passed through uncut."""
+    """Kernel ``(..., in, filters)``; one group per channel is depthwise, other groups are passed through uncut."""
 
     kinds: tuple[str, ...] = ("Conv1D", "Conv2D", "Conv3D", "Convolution1D", "Convolution2D", "Convolution3D")
 
     def flow(self, call: Call) -> list[Ids]:
         layer = call.layer
+        if layer.groups == len(call.inputs[0]) > 1 and layer.data_format == "channels_last":
+            return [self._depthwise(call)]
         if layer.groups > 1:
             call.freeze(call.inputs[0], "a grouped convolution needs equal groups")
             return [call.fixed(call.width(), "a grouped convolution needs equal groups")]
@@ -60,8 +62,17 @@ class ConvRule(Rule):
         freeze_if_mixing(call, made)
         return [made]
 
+    def _depthwise(self, call: Call) -> Ids:
+        """One group per channel (ConvNeXt): every channel lives on, filters / channels times over."""
+        passed = np.repeat(call.inputs[0], call.layer.filters // call.layer.groups)
+        call.depend(call.layer.kernel, -1, passed, Role.CARRIES)
+        call.depend(call.layer.bias, 0, passed, Role.CARRIES)
+        return passed
+
     def resize(self, config: dict[str, Any], node: Node, kept: Kept) -> dict[str, Any]:
-        return config | {"filters": len(kept.outputs[0])}
+        new = config | {"filters": len(kept.outputs[0])}
+        is_depthwise = config.get("groups", 1) == int(node.input_shapes[0][-1] or 0) > 1
+        return new | {"groups": len(kept.inputs[0])} if is_depthwise else new
 
     def macs(self, node: Node, sizes: tuple[tuple[int, ...], ...]) -> int:
         return prod(sizes[0]) * positions(node.output_shapes[0])

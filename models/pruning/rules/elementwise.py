@@ -57,9 +57,9 @@ class RescalingRule(Rule):
 
 
 class MergeRule(Rule):
-    """Residual additions, gates and the like: what meets must be cut together."""
+    """Residual additions, gates and the like: what meets must be cut together (CustomScaleLayer: Inception-ResNet)."""
 
-    kinds = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+    kinds = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "CustomScaleLayer")
 
     def flow(self, call: Call) -> list[Ids]:
         return [merge(call, call.inputs)]

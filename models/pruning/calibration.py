@@ -1,0 +1,162 @@
+"""Data by which importance is measured: inputs, what should come out, and the loss between the two."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.pruning.errors import CalibrationError
+
+Arrays = NDArray[Any] | Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]
+Loss = str | Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """
+    Rows on which gradients, activations and losses are measured.
+
+    Attributes
+    ----------
+    inputs : ndarray, sequence or mapping of str to ndarray, each (n_rows, ...)
+        In the order of the model's inputs, or by their names.
+    targets : the same for the model's outputs, or None
+        Needed by everything that uses a loss.
+    loss : str or callable (target, prediction) -> tensor, default="mse"
+        A Keras loss, or one callable used for every output; losses of several outputs are added.
+    batch : int, default=32
+        Rows per gradient; smaller batches cost more and tell more.
+
+    Raises
+    ------
+    CalibrationError
+        If there are no rows, rows differ in number, or inputs hold NaN.
+    """
+
+    inputs: Arrays
+    targets: Arrays | None = None
+    loss: Loss = "mse"
+    batch: int = 32
+
+    def __post_init__(self) -> None:
+        arrays = _flat(self.inputs) + ([] if self.targets is None else _flat(self.targets))
+        rows = {len(a) for a in arrays}
+        if len(rows) != 1 or rows == {0}:
+            raise CalibrationError(
+                f"calibration data must have the same number of rows, at least one, in every array; got {sorted(rows)}"
+            )
+        for array in arrays:
+            if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
+                raise CalibrationError("calibration data holds NaN; leave out the rows without a value")
+
+    def __len__(self) -> int:
+        return len(_flat(self.inputs)[0])
+
+    def rows_for(self, model: Any) -> list[NDArray[Any]]:
+        """Return the inputs in the order of the model's inputs."""
+        return _ordered(self.inputs, list(model.input_names), "input")
+
+    def batches(self, model: Any) -> Iterator[tuple[list[NDArray[Any]], list[NDArray[Any]]]]:
+        """
+        Yield (inputs, targets) in the model's order.
+
+        Raises
+        ------
+        CalibrationError
+            If there are no targets.
+        """
+        if self.targets is None:
+            raise CalibrationError(
+                "this needs to know what should come out: give Calibration(inputs, targets, loss=...), "
+                "or use an importance that needs no data (L2Norm, BatchNormGamma)"
+            )
+        inputs = self.rows_for(model)
+        targets = _ordered(self.targets, list(model.output_names), "output")
+        for start in range(0, len(self), self.batch):
+            rows = slice(start, start + self.batch)
+            yield [x[rows] for x in inputs], [y[rows] for y in targets]
+
+    def loss_tensor(self, model: Any, inputs: Sequence[Any], targets: Sequence[Any]) -> Any:
+        """Return the mean loss of one batch as a tensor, in inference mode."""
+        import tensorflow as tf
+        import tf_keras
+
+        measure = tf_keras.losses.get(self.loss) if isinstance(self.loss, str) else self.loss
+        outputs = tf.nest.flatten(model(inputs if len(inputs) > 1 else inputs[0], training=False))
+        return tf.add_n([tf.reduce_mean(measure(y, out)) for y, out in zip(targets, outputs, strict=True)])
+
+    def loss_of(self, model: Any) -> float:
+        """Return the mean loss of a model over all rows."""
+        import tensorflow as tf
+
+        run = tf.function(lambda x, y: self.loss_tensor(model, x, y), reduce_retracing=True)
+        total = 0.0
+        for x, y in self.batches(model):
+            total += float(run([tf.constant(a) for a in x], [tf.constant(a) for a in y])) * len(x[0])
+        return total / len(self)
+
+    def take(self, rows: int | slice | NDArray[Any]) -> "Calibration":
+        """Return the first `rows` rows, or those of an index."""
+        index = slice(0, rows) if isinstance(rows, int) else rows
+        targets = None if self.targets is None else _picked(self.targets, index)
+        return Calibration(_picked(self.inputs, index), targets, self.loss, self.batch)
+
+
+def read_calibration(path: Path, model: Any, loss: Loss = "mse") -> Calibration:
+    """
+    Read calibration data from an ``.npz``: arrays named like the model's inputs, and its outputs if it has targets.
+
+    With one input and one output, ``x`` and ``y`` serve as well.
+
+    Raises
+    ------
+    CalibrationError
+        If the file is missing or lacks an input.
+    """
+    if not path.is_file():
+        raise CalibrationError(
+            f"there is no calibration file {str(path)!r}; write one with numpy.savez(path, x=..., y=...)"
+        )
+    with np.load(path, allow_pickle=False) as stored:
+        held = {name: np.asarray(stored[name]) for name in stored.files}
+    inputs = _named(held, list(model.input_names), "x")
+    targets = _named(held, list(model.output_names), "y")
+    if inputs is None:
+        raise CalibrationError(
+            f"{path.name} holds {sorted(held)}, but the model's inputs are {list(model.input_names)} (or x for one)"
+        )
+    return Calibration(inputs, targets, loss)
+
+
+def _named(held: Mapping[str, NDArray[Any]], names: list[str], short: str) -> dict[str, NDArray[Any]] | None:
+    if all(n in held for n in names):
+        return {n: held[n] for n in names}
+    return {names[0]: held[short]} if len(names) == 1 and short in held else None
+
+
+def _flat(arrays: Arrays) -> list[NDArray[Any]]:
+    if isinstance(arrays, Mapping):
+        return [np.asarray(a) for a in arrays.values()]
+    return [arrays] if isinstance(arrays, np.ndarray) else [np.asarray(a) for a in arrays]
+
+
+def _picked(arrays: Arrays, index: Any) -> Arrays:
+    if isinstance(arrays, Mapping):
+        return {k: np.asarray(v)[index] for k, v in arrays.items()}
+    return [a[index] for a in _flat(arrays)]
+
+
+def _ordered(arrays: Arrays, names: list[str], what: str) -> list[NDArray[Any]]:
+    if isinstance(arrays, Mapping):
+        missing = [n for n in names if n not in arrays]
+        if missing:
+            raise CalibrationError(f"calibration data lacks the {what}s {missing}; it has {sorted(arrays)}")
+        flat = [np.asarray(arrays[n]) for n in names]
+    else:
+        flat = _flat(arrays)
+    if len(flat) != len(names):
+        raise CalibrationError(f"the model has {len(names)} {what}s {names}, but calibration data has {len(flat)}")
+    return [a.astype(np.float32) if a.dtype == np.float64 else a for a in flat]
