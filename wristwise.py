@@ -23,6 +23,7 @@ from data.errors import WristwiseError
 from models.commands.evaluate import evaluate as evaluate_command
 from models.commands.run import run as run_command
 from models.commands.run import train as train_command
+from services.commands import serve as service_commands
 from services.commands.watch import watch as watch_command
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ app.command("run")(run_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("watch")(watch_command)
+app.command("serve")(service_commands.serve)
+app.command("api")(service_commands.api)
+app.command("worker")(service_commands.worker)
+app.add_typer(service_commands.users, name="user")
 
 
 def tasks() -> tuple[str, ...]:

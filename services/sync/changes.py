@@ -1,0 +1,119 @@
+"""`GET /v1/changes`: everything that changed for a user, in an order in which nothing is ever skipped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import time
+from typing import Annotated, Any
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import Field
+
+from services.store import records
+from services.store.errors import CursorExpired
+from services.store.records import Page
+from services.sync.clientrecords import Kind, RecordBody, record_body
+from services.sync.context import service, who
+from services.sync.fields import Body, Reply
+from services.sync.operation import operation
+from services.sync.problems import Problem
+from services.sync.wire import reply
+
+blueprint = APIBlueprint("changes", __name__, abp_tags=[Tag(name="changes")])
+# Other processes' commits are seen by looking; ours wake the wait at once.
+_LOOK_S = 0.5
+START_KINDS = ("fall",)  # what a caregiver may see
+
+
+class ChangesQuery(Body):
+    """Where to go on from."""
+
+    cursor: Annotated[str, Field(max_length=256)] | None = None
+    limit: Annotated[int, Field(ge=1, le=5000)] = 1000
+    wait: Annotated[float, Field(ge=0, le=60, description="Seconds to hold the request until something changes.")] = 0
+    kind: Kind | None = None
+
+
+class ChangesReply(Reply):
+    """A part of the feed; pass `cursor` to go on."""
+
+    changes: list[RecordBody]
+    cursor: str
+    more: bool
+
+
+@operation(
+    blueprint, "get", "/v1/changes", scopes=("companion", "watch", "caregiver"), reply=ChangesReply, refuses=(410,)
+)
+def get_changes(query: ChangesQuery) -> Response:
+    """Follow what changes"""
+    access = who()
+    after = 0 if query.cursor is None else read_cursor(query.cursor, access.user_id)
+    kinds = visible_kinds(access.scope, query.kind)
+    page = wait_for_changes(access.user_id, after, query.limit, kinds, query.wait)
+    body: dict[str, Any] = {
+        "changes": [record_body(r) for r in page.records],
+        "cursor": write_cursor(page.through, access.user_id), "more": page.more,
+    }  # fmt: skip
+    return reply(body)
+
+
+def visible_kinds(scope: str, wanted: str | None) -> list[str]:
+    """Return the kinds to look for; a caregiver sees events only. Empty: all."""
+    if scope == "caregiver":
+        if wanted not in (None, *START_KINDS):
+            raise Problem("forbidden", f"a caregiver sees events only: {', '.join(START_KINDS)}")
+        return [wanted] if wanted else list(START_KINDS)
+    return [wanted] if wanted else []
+
+
+def wait_for_changes(user_id: int, after: int, limit: int, kinds: list[str], wait_s: float) -> Page:
+    """Return the next page; where it is empty, wait for one as long as was asked and the service allows."""
+    parts = service()
+    deadline = time.monotonic() + min(wait_s, parts.settings.max_wait_s)
+    waiting = wait_s > 0 and parts.waiting.acquire(blocking=False)
+    try:
+        while True:
+            seen = parts.store.commits()
+            page = _page(user_id, after, limit, kinds)
+            left = deadline - time.monotonic()
+            if page.records or not waiting or left <= 0 or parts.stopping.is_set():
+                return page
+            parts.store.wait(seen, min(left, _LOOK_S))
+    finally:
+        if waiting:
+            parts.waiting.release()
+
+
+def _page(user_id: int, after: int, limit: int, kinds: list[str]) -> Page:
+    try:
+        return service().store.read(lambda conn: records.changes(conn, user_id, after, limit, kinds))
+    except CursorExpired as error:
+        raise Problem("cursor-expired", str(error), restart="/v1/changes") from error
+
+
+def write_cursor(change_no: int, user_id: int) -> str:
+    """Return an opaque cursor that only this user's reader can use."""
+    text = f"1.{change_no}"
+    return base64.urlsafe_b64encode(f"{text}.{_sign(text, user_id)}".encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, user_id: int) -> int:
+    """Return the change number in `cursor`; raise `Problem` for one that we did not give to this user."""
+    try:
+        text, _, signature = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().rpartition(".")
+        version, _, number = text.partition(".")
+        if version == "1" and hmac.compare_digest(signature.encode(), _sign(text, user_id).encode()):
+            return int(number)
+    except ValueError:
+        pass
+    raise Problem("cursor-expired", "this cursor is not one of ours for this user; begin again without one",
+                  restart="/v1/changes")  # fmt: skip
+
+
+def _sign(text: str, user_id: int) -> str:
+    key = service().settings.secret.encode()
+    return hmac.new(key, f"cursor/{user_id}/{text}".encode(), hashlib.sha256).hexdigest()[:16]

@@ -1,0 +1,141 @@
+"""Running the API and the worker: in this process for a while (tests, the demo), or as a service under gunicorn."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from services.store.migrate import open_store
+from services.store.store import Store
+from services.sync.app import create_app
+from services.sync.config import Settings
+from services.sync.context import Service
+from services.worker.engine import Ability, shipped_abilities
+from services.worker.worker import Worker
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that runs in this process."""
+
+    url: str
+    store: Store
+    settings: Settings
+
+
+class _Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"  # keep-alive, as gunicorn has it
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: ARG002
+        logging.getLogger("wristwise.http").debug(message, *args)
+
+
+@contextmanager
+def running(
+    settings: Settings, abilities: Sequence[Ability] | None = None, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[Running]:
+    """
+    Run the API and the worker in threads of this process; port 0 takes a free one.
+
+    Parameters
+    ----------
+    abilities : sequence of Ability, optional
+        What the worker computes; default: every registered task whose bundle is shipped.
+    """
+    store = open_store(settings.store)
+    app = create_app(settings, store)
+    server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
+    server.daemon_threads = True  # type: ignore[attr-defined]
+    workers = Workers(store, settings, abilities)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    workers.start()
+    try:
+        yield Running(f"http://{host}:{server.server_port}", store, settings)
+    finally:
+        service: Service = app.extensions["wristwise"]
+        service.stopping.set()
+        server.shutdown()
+        server.server_close()
+        workers.stop()
+        store.close()
+
+
+class Workers:
+    """Worker threads beside an API, or alone."""
+
+    def __init__(self, store: Store, settings: Settings, abilities: Sequence[Ability] | None = None) -> None:
+        known = shipped_abilities() if abilities is None else abilities
+        self._workers = [Worker(store, known) for _ in range(settings.workers)]
+        self._threads = [
+            threading.Thread(target=w.run, name=f"worker-{i}", daemon=True) for i, w in enumerate(self._workers)
+        ]
+
+    def start(self) -> None:
+        """Begin to work."""
+        for thread in self._threads:
+            thread.start()
+
+    def ask_to_stop(self) -> None:
+        """Ask every worker to finish what is under way; `join` waits for it."""
+        for worker in self._workers:
+            worker.stop()
+
+    def stop(self) -> None:
+        """Finish what is under way and give back the rest."""
+        self.ask_to_stop()
+        self.join()
+
+    def join(self) -> None:
+        """Wait until the workers end."""
+        for thread in self._threads:
+            thread.join()
+
+
+class Gunicorn(BaseApplication):  # type: ignore[misc]
+    """The service under gunicorn: threads in one process, or in several on PostgreSQL."""
+
+    def __init__(self, settings: Settings, bind: str, processes: int, with_worker: bool) -> None:
+        self._settings, self._with_worker = settings, with_worker
+        self._options: dict[str, Any] = {
+            "bind": bind, "workers": processes, "worker_class": "gthread", "threads": settings.threads,
+            "keepalive": 30, "graceful_timeout": 20, "timeout": 120, "accesslog": None, "loglevel": "warning",
+            "worker_exit": _close, "control_socket_disable": True,
+        }  # fmt: skip
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Give gunicorn its options, as far as the installed version knows them."""
+        for name, value in self._options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Open the store in the process that uses it, never before the fork."""
+        store = open_store(self._settings.store)
+        app = create_app(self._settings, store)
+        workers = Workers(store, self._settings) if self._with_worker else None
+        if workers is not None:
+            workers.start()
+        _open.append((app.extensions["wristwise"], workers))
+        return app
+
+
+_open: list[tuple[Service, Workers | None]] = []
+
+
+def _close(arbiter: Any, process: Any) -> None:  # noqa: ARG001
+    """Stop this process's worker and close its store once gunicorn has answered what was under way."""
+    for service, workers in _open:
+        service.stopping.set()
+        if workers is not None:
+            workers.stop()
+        service.store.close()
+    _open.clear()

@@ -1,0 +1,1 @@
+"""The worker: leased jobs that turn chunks into records."""
