@@ -225,7 +225,7 @@ def to_tflite(
 def _ask(model: Any, request: dict[str, Any]) -> bytes:
     """Ask the child, a second time by way of a SavedModel if it does not know a layer."""
     kind, value = _CHILD.ask(request)
-    if kind == "failed" and "Unknown" in value:
+    if kind == "unknown":
         with tempfile.TemporaryDirectory() as folder:
             saved = _saved_model(model, request["shapes"], Path(folder))
             kind, value = _CHILD.ask(request | {"saved_model": saved, "json": None, "weights": None})

@@ -39,11 +39,18 @@ def receive(stream: IO[bytes]) -> Any:
     return pickle.loads(body)
 
 
+class _CannotRebuildError(Exception):
+    """The description holds a layer that this process does not know."""
+
+
 def _load(request: dict[str, Any]) -> Any:
     """Build the model again from its description; the caller's object stays where it is."""
     import tf_keras
 
-    model = tf_keras.models.model_from_json(request["json"])
+    try:
+        model = tf_keras.models.model_from_json(request["json"])
+    except Exception as error:  # an unknown layer comes as ValueError or TypeError, with many texts
+        raise _CannotRebuildError(str(error)) from error
     model.set_weights(request["weights"])
     return model
 
@@ -122,6 +129,8 @@ def main() -> None:
             return
         try:
             reply: tuple[str, object] = ("done", _convert(request))
+        except _CannotRebuildError as error:
+            reply = ("unknown", str(error))
         except Exception as error:  # whatever the converter says is the answer; the caller turns it into one sentence
             reply = ("failed", f"{type(error).__name__}: {error}")
         send(replies, reply)
