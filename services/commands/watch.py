@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from services.watch import FaultPlan, PairingCode, Progress, WatchReport
 
 Server = Annotated[str, typer.Option(help="Address of the service.")]
-User = Annotated[str, typer.Option(help="Account that approves the watch when WRISTWISE_SECRET is set.")]
+User = Annotated[str, typer.Option(help="Account that approves the watch when WRISTWISE_WEARER_SECRET is set.")]
 
 
 def watch(
@@ -89,8 +89,8 @@ def open_recording(name: str, seed: int, seconds: float) -> Recording:
 
 
 def code_shower(server: str, user: str) -> Callable[[PairingCode], None]:
-    """Return what is done with a pairing code: approved with WRISTWISE_SECRET, else shown to the wearer."""
-    secret = os.environ.get("WRISTWISE_SECRET", "")
+    """Return what is done with a pairing code: approved with WRISTWISE_WEARER_SECRET, else shown to the wearer."""
+    secret = os.environ.get("WRISTWISE_WEARER_SECRET", "")
     if secret:
         from services.watch import Companion
 

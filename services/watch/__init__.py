@@ -1,5 +1,6 @@
 """A watch made of software: it senses a recording, infers, keeps, and sends over a link that fails."""
 
+from services.watch.assembly import Assembly, RunOptions
 from services.watch.clock import WatchClock
 from services.watch.companion import Companion
 from services.watch.device import Watch, WatchSettings
@@ -7,10 +8,11 @@ from services.watch.faults import Fault, FaultPlan
 from services.watch.link import LinkDown, ServerRefused
 from services.watch.pairing import PairingCode
 from services.watch.report import Progress, WatchReport
-from services.watch.run import RunOptions, run_watch
+from services.watch.run import run_watch
 from services.watch.sensors import DeviceProfile, SensorStream, sense
 
 __all__ = [
+    "Assembly",
     "Companion",
     "DeviceProfile",
     "Fault",

@@ -146,12 +146,11 @@ class Backoff:
         self._rng, self._base_s, self._cap_s = rng, base_s, cap_s
         self.failures = 0
 
-    def failed(self, retry_after_s: float | None = None) -> float:
-        """Count a failure and return the seconds to wait; never less than the server asked for."""
+    def failed(self) -> float:
+        """Count a failure and return the seconds to wait, on top of what the server may have asked for."""
         ceiling_s = min(self._cap_s, self._base_s * 2.0 ** min(self.failures, 30))
         self.failures += 1
-        jittered_s = float(self._rng.uniform(0.0, ceiling_s))
-        return jittered_s if retry_after_s is None else retry_after_s + jittered_s
+        return float(self._rng.uniform(0.0, ceiling_s))
 
     def succeeded(self) -> None:
         """Begin again with the first wait."""

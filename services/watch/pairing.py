@@ -15,6 +15,8 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 # RFC 8628 section 3.2: the interval when the server names none, and 3.5: what slow_down adds to it.
 DEFAULT_INTERVAL_S = 5.0
 SLOW_DOWN_S = 5.0
+# So often a server may say "too many" or "not now" to one request before the watch believes it.
+BUSY_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -158,4 +160,10 @@ class Pairing:
 
     def _form(self, path: str, **fields: str) -> Answer:
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        return self._transport.send(Request("POST", path, urlencode(fields).encode(), headers))
+        request = Request("POST", path, urlencode(fields).encode(), headers)
+        for _ in range(BUSY_TRIES):
+            answer = self._transport.send(request)
+            if answer.status not in (429, 503):
+                break
+            self._sleep(answer.retry_after_s or DEFAULT_INTERVAL_S)
+        return answer

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from services.watch.battery import Battery
-from services.watch.device import Watch
+from services.watch.assembly import Assembly
 from services.watch.faults import Fault
 from services.watch.inference import WristEstimate
 from services.watch.uplink import Tally
@@ -79,19 +78,19 @@ class WatchReport:
         }  # fmt: skip
 
 
-def report_of(watch: Watch, device_id: str, faults: list[Fault], estimates: list[WristEstimate]) -> WatchReport:
+def report_of(assembly: Assembly) -> WatchReport:
     """Return the report of a watch as it stands."""
-    battery: Battery = watch.battery
+    watch = assembly.watch
     return WatchReport(
-        device_id=device_id,
-        start=watch.clock.start.isoformat().replace("+00:00", "Z"),
-        seconds=min(watch.now_s, watch.end_s),
+        device_id=assembly.device_id,
+        start=assembly.start.isoformat().replace("+00:00", "Z"),
+        seconds=min(watch.now_s, assembly.end_s),
         sensed=dict(watch.sensed),
-        waiting=watch.outbox.unconfirmed,
-        refused=watch.outbox.refused,
-        tally=watch.uplink.tally,
-        faults=faults,
-        estimates=estimates,
-        battery_level=battery.level,
-        battery_days=battery.days(watch.now_s),
+        waiting=assembly.outbox.unconfirmed,
+        refused=assembly.outbox.refused,
+        tally=assembly.tally,
+        faults=assembly.faults,
+        estimates=assembly.estimates,
+        battery_level=assembly.battery.level,
+        battery_days=assembly.battery.days(watch.now_s),
     )

@@ -57,14 +57,14 @@ class SyncOutcome:
     done : bool
         Nothing waits any more.
     wait_s : float
-        How long to hold off: device seconds after a failure, real seconds where the server `asked`.
-    asked : bool
-        The server named the wait itself.
+        Device seconds to hold off after a failure.
+    asked_s : float
+        Real seconds that the server asked for.
     """
 
     done: bool
     wait_s: float = 0.0
-    asked: bool = False
+    asked_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -213,10 +213,9 @@ class Uplink:
         reply = answer.value
         if answer.status == 200 and isinstance(reply, dict):
             self._settle(batch, reply)
-            asked_s = float(reply.get("retry_after_s") or 0.0)
-            return SyncOutcome(done=self.outbox.unconfirmed == 0, wait_s=asked_s, asked=asked_s > 0)
+            return SyncOutcome(self.outbox.unconfirmed == 0, asked_s=float(reply.get("retry_after_s") or 0.0))
         if answer.status in _LATER or answer.status in (200, 401):
-            return SyncOutcome(False, self.backoff.failed(answer.retry_after_s), answer.retry_after_s is not None)
+            return SyncOutcome(False, self.backoff.failed(), answer.retry_after_s or 0.0)
         return self._refused_whole(batch, answer)
 
     def _settle(self, batch: _Batch, reply: Mapping[str, Any]) -> None:
@@ -269,11 +268,11 @@ class Uplink:
         """A batch that is refused as a whole is sent again, then in halves, until the one bad chunk is known."""
         self._whole_refusals += 1
         if answer.status != 413 and self._whole_refusals < WHOLE_TRIES:
-            return SyncOutcome(False, self.backoff.failed(answer.retry_after_s))
+            return SyncOutcome(False, self.backoff.failed(), answer.retry_after_s or 0.0)
         self._in_flight, self._whole_refusals = None, 0
         if len(batch.chunks) + len(batch.records) > 1:
             self._fewer = min(self._fewer * 2, 2 * max(self._limits.values()))
-            return SyncOutcome(False, self.backoff.failed(answer.retry_after_s))
+            return SyncOutcome(False, self.backoff.failed(), answer.retry_after_s or 0.0)
         if answer.status == 403:
             raise ServerRefused(f"the server does not let this watch write: {answer.problem}")
         self.tally.rejected += 1

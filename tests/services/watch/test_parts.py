@@ -127,12 +127,11 @@ def test_batches_read_the_same_in_both_forms() -> None:
     assert unpack(b"{", JSON) is None
 
 
-def test_waits_grow_with_jitter_up_to_the_cap_and_honour_the_server() -> None:
+def test_waits_grow_with_jitter_up_to_the_cap() -> None:
     backoff = Backoff(np.random.default_rng(1), base_s=1.0, cap_s=60.0)
     waits = [backoff.failed() for _ in range(20)]
     assert max(waits) <= 60.0
     assert max(waits[8:]) > 10.0
-    assert backoff.failed(retry_after_s=120.0) >= 120.0
     backoff.succeeded()
     assert backoff.failed() <= 1.0
 

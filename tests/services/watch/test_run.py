@@ -8,7 +8,8 @@ import pytest
 from data.errors import ChannelError
 from data.recording import Recording
 from services.watch import Fault, FaultPlan, RunOptions, WatchReport, run_watch, sense
-from services.watch.link import LinkDown, Request
+from services.watch.link import Answer, LinkDown, Request
+from services.watch.wire import unpack
 
 Run = Callable[..., WatchReport]
 
@@ -116,6 +117,29 @@ def test_a_second_run_on_the_same_state_sends_what_the_first_could_not(run: Run,
     assert report.complete
     assert len(contract_server.chunks) == 20
     assert contract_server.polls == 1, "it was paired already"
+
+
+def test_the_wait_that_a_server_asks_for_is_real_time(contract_server, recording: Recording) -> None:
+    busy = Answer(429, {"retry-after": "7", "content-type": "application/problem+json"}, b"{}")
+    contract_server.script = [lambda _: busy]
+    waits: list[float] = []
+    report = run_watch("http://x.test", recording, float("inf"), transport=contract_server, sleep=waits.append)
+    assert report.complete
+    assert 7.0 in waits
+
+
+def test_one_chunk_that_the_server_never_takes_does_not_hold_up_the_others(run: Run, contract_server) -> None:
+    def picky(request: Request) -> Answer | None:
+        body = unpack(request.body, request.headers["Content-Type"])
+        if any(c["stream"] == "ppg" and c["seq"] == 3 for c in body["chunks"]):
+            return Answer(400, {"content-type": "application/problem+json"}, b'{"type":"x/odd","detail":"no"}')
+        return None
+
+    contract_server.script = [picky] * 1000
+    report = run()
+    assert report.waiting == 0
+    assert list(report.refused.values()) == ["odd: no"]
+    assert len(contract_server.chunks) == 19
 
 
 def test_a_recording_without_a_watchs_channels_is_refused_by_name(run: Run, contract_server) -> None:
