@@ -80,6 +80,8 @@ class Model:
             backend.reset()
         results = [np.empty((n, *spec.shape[1:]), np.float32) for spec in self._outputs]
         for i in range(n):
+            if not self.bundle.sequence:  # an LSTM inside a row model remembers the row before, which may be another's
+                backend.reset()
             raw = backend.invoke([c[i : i + 1] for c in columns])
             for out, spec, value in zip(results, self._outputs, raw, strict=True):
                 out[i] = dequantise(spec, value)[0]
