@@ -11,6 +11,7 @@ from flask_openapi3 import Info, OpenAPI
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from services.page.blueprint import mount as mount_page
 from services.store.store import Store
 from services.sync import batches, changes, ops, pairing
 from services.sync.auth import COOKIE, guard
@@ -21,7 +22,7 @@ from services.sync.spec import finish_spec
 from services.sync.wire import WireRequest
 
 _log = logging.getLogger("wristwise.sync")
-# Every blueprint of the service, in the order of the documentation; the companion page adds its own here.
+# Every blueprint of the API, in the order of the documentation; the companion page is mounted beside them.
 BLUEPRINTS = (pairing.blueprint, batches.blueprint, changes.blueprint, ops.blueprint)
 _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "Access token; scopes: watch, companion, caregiver."},
@@ -68,6 +69,7 @@ def create_app(settings: Settings, store: Store) -> OpenAPI:
     app.after_request(_secure)
     for blueprint in BLUEPRINTS:
         app.register_api(blueprint)
+    mount_page(app)
     finish_spec(app)
     return app
 

@@ -1,0 +1,1 @@
+"""The companion: pages that a person looks at, rendered here, readable without JavaScript, asking no other host."""

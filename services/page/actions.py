@@ -1,0 +1,110 @@
+"""What a person can do from a page: pair, revoke, cancel or acknowledge; and what *Devices* and *Data* show."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from services.page.views.events import ACTIONS
+from services.page.wearer import Wearer
+from services.store import accounts, records
+from services.store.tables import audit, chunks, quarantine, streams
+from services.sync.context import service
+from services.sync.fields import from_us
+from services.sync.problems import Problem
+
+NOTE_MAX = 500
+AUDIT_SHOWN = 50
+
+
+def act_on_event(who: Wearer, event_id: str, state: str, note: str | None) -> None:
+    """
+    Move an event on in its life, or write a note on it.
+
+    Raises
+    ------
+    Problem
+        404 if the wearer has no such event, 409 if it cannot go into that state from where it is.
+    """
+    try:
+        key = bytes.fromhex(event_id)
+    except ValueError:
+        raise Problem("not-found", "there is no such event; /events lists them") from None
+
+    def change(conn: Connection) -> None:
+        stored = records.by_id(conn, who.user_id, [key])
+        record = stored.get(key)
+        if record is None or record.deleted or record.kind not in ("fall", "irregular_rhythm"):
+            raise Problem("not-found", "there is no such event; /events lists them")
+        data = dict(record.data)
+        if note is not None:
+            data["note"] = note.strip()[:NOTE_MAX]
+        if state:
+            present = str(data.get("value", ""))
+            if state not in ACTIONS.get(present, ()):
+                raise Problem("conflict", f"an event that is {present!r} cannot become {state!r}; reload the page")
+            step = {"state": state, "at": from_us(who.now_us), "by": who.scope}
+            data |= {"value": state, "history": [*data.get("history", []), step]}
+        records.put(conn, who.user_id, [replace(record, data=data)], stored)
+
+    service().store.write(change)
+
+
+def pair(who: Wearer, code: str) -> str:
+    """Approve the watch that shows `code`; return the key of what to say."""
+    row = service().store.write(lambda conn: accounts.decide_pairing(conn, who.user_id, code, True))
+    return "paired" if row is not None else "no_such_code"
+
+
+def revoke(who: Wearer, device_id: str) -> str:
+    """Revoke a device's tokens; return the key of what to say."""
+    done = service().store.write(lambda conn: accounts.revoke_device(conn, who.user_id, device_id))
+    return "revoked" if done else "no_such_device"
+
+
+def devices(conn: Connection, who: Wearer) -> list[dict[str, Any]]:
+    """Return the wearer's devices with the health of their sync."""
+    return [
+        {
+            "device_id": row.device_id, "name": row.name, "model": row.model, "paired_us": row.created_us,
+            "seen_us": row.seen_us, "revoked": row.revoked_us is not None,
+            "status": json.loads(row.status) if row.status else {}, **_sync_health(conn, who.user_id, row.device_id),
+        }
+        for row in accounts.list_devices(conn, who.user_id)
+    ]  # fmt: skip
+
+
+def _sync_health(conn: Connection, user_id: int, device_id: str) -> dict[str, int]:
+    own = (streams.c.user_id == user_id) & (streams.c.device_id == device_id)
+    held = [json.loads(text) for text in conn.execute(select(streams.c.held).where(own)).scalars()]
+    missing = sum(b[0] - a[1] - 1 for ranges in held for a, b in pairwise(ranges))
+    missing += sum(ranges[0][0] for ranges in held if ranges)
+    refused = select(func.count()).where(quarantine.c.user_id == user_id, quarantine.c.device_id == device_id)
+    return {
+        "chunks": sum(last - first + 1 for ranges in held for first, last in ranges),
+        "missing": missing, "refused": int(conn.execute(refused).scalar_one()),
+    }  # fmt: skip
+
+
+def data_view(conn: Connection, who: Wearer) -> dict[str, Any]:
+    """Return how much is stored, for how long, and who read what."""
+    held = select(func.count(), func.coalesce(func.sum(func.length(chunks.c.data)), 0)).where(
+        chunks.c.user_id == who.user_id
+    )
+    n_chunks, n_bytes = conn.execute(held).one()
+    entries = conn.execute(
+        select(audit.c.at_us, audit.c.actor, audit.c.action)
+        .where(audit.c.user_id == who.user_id)
+        .order_by(audit.c.at_us.desc())
+        .limit(AUDIT_SHOWN)
+    ).all()
+    settings = service().settings
+    return {
+        "records": records.count(conn, who.user_id), "chunks": n_chunks, "bytes": n_bytes,
+        "raw_days": settings.raw_days, "fine_days": settings.fine_days, "audit_days": settings.audit_days,
+        "audit": [(who.moment(e.at_us), e.actor, e.action) for e in entries],
+    }  # fmt: skip

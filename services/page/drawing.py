@@ -1,0 +1,75 @@
+"""Pictures that need no script: inline SVG with classes, coloured by the page's style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from markupsafe import Markup
+
+_LEVEL = {"W": 0, "R": 1, "L": 2, "D": 3}
+_WIDTH, _ROW = 1000, 44
+
+
+def hypnogram(stages: str, labels: dict[str, str], title: str) -> Markup:
+    """
+    Return the hypnogram as SVG: a band for each stage, time to the right.
+
+    Parameters
+    ----------
+    stages : str
+        One of ``W L D R ?`` per epoch; unknown epochs are left empty.
+    labels : dict
+        Text of each stage.
+    title : str
+        What a screen reader says of the picture.
+    """
+    n = max(len(stages), 1)
+    parts, at = [], 0
+    for stage, group in groupby(stages):
+        length = len(list(group))
+        if stage in _LEVEL:
+            x, width, y = at / n * _WIDTH, max(length / n * _WIDTH, 1), _LEVEL[stage] * _ROW + 4
+            box = f'x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_ROW - 8}" rx="4"'
+            parts.append(f'<rect class="stage-{stage}" {box}/>')
+        at += length
+    rows = [
+        Markup('<text class="stage-label" x="-8" y="{}" text-anchor="end">{}</text>').format(
+            level * _ROW + _ROW / 2 + 5, labels[stage]
+        )
+        for stage, level in _LEVEL.items()
+    ]
+    body = Markup("").join([*rows, Markup("".join(parts))])
+    return Markup(
+        '<svg class="hypnogram" role="img" viewBox="-110 0 {} {}" preserveAspectRatio="none" aria-label="{}">{}</svg>'
+    ).format(_WIDTH + 114, 4 * _ROW, title, body)
+
+
+def sparkline(values: Sequence[float | None], low: float | None, high: float | None, title: str) -> Markup:
+    """Return a line over days as SVG, with the usual range as a band; gaps stay gaps."""
+    known = [v for v in values if v is not None]
+    if not known:
+        return Markup("")
+    bottom = min([*known, *([low] if low is not None else [])])
+    top = max([*known, *([high] if high is not None else [])])
+    span = (top - bottom) or 1.0
+
+    def y(value: float) -> float:
+        return 56 - 52 * (value - bottom) / span
+
+    step = 300 / max(len(values) - 1, 1)
+    band = ""
+    if low is not None and high is not None:
+        band = f'<rect class="usual" x="0" y="{y(high):.1f}" width="300" height="{max(y(low) - y(high), 1):.1f}"/>'
+    runs: list[list[str]] = [[]]
+    for k, value in enumerate(values):
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append(f"{k * step:.1f},{y(value):.1f}")
+    lines = "".join(f'<polyline points="{" ".join(r)}"/>' for r in runs if len(r) > 1)
+    last = next(k for k in range(len(values) - 1, -1, -1) if values[k] is not None)
+    dot = f'<circle cx="{last * step:.1f}" cy="{y(known[-1]):.1f}" r="4"/>'
+    return Markup('<svg class="spark" role="img" viewBox="-4 0 312 60" aria-label="{}">{}</svg>').format(
+        title, Markup(band + lines + dot)
+    )

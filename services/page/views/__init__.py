@@ -1,0 +1,1 @@
+"""One view a file: what a template shows, computed from the store; no HTML here."""

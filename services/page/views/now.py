@@ -1,0 +1,58 @@
+"""*Now*: the last heart rate with its uncertainty, contact, activity, steps, battery and last sync."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection
+
+from services.page import queries
+from services.page.wearer import Wearer
+from services.store import accounts
+from services.store.records import between
+
+# A live value older than this looks stale: three windows of heart rate and a late sync.
+STALE_AFTER_S = 90
+GOOD_QUALITY = 0.5
+
+
+def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
+    """Return what the template shows."""
+    start, end = queries.day_bounds(wearer.today, wearer.offset_s)
+    steps = sum(r.value or 0 for r in between(conn, wearer.user_id, ["steps"], start, end))
+    activity = queries.latest(conn, wearer.user_id, ["activity"])
+    return {
+        "heart": _heart(conn, wearer),
+        "activity": str(activity[0].data.get("value", "")) if activity else "",
+        "steps": int(steps),
+        "devices": [_device(row) for row in accounts.list_devices(conn, wearer.user_id) if row.revoked_us is None],
+        "recent_s": [(b // 1_000_000, round(v, 1), round(u, 1)) for b, v, u in _recent(conn, wearer)],
+        "stale_after_s": STALE_AFTER_S,
+    }
+
+
+def _heart(conn: Connection, wearer: Wearer) -> dict[str, Any] | None:
+    found = queries.latest(conn, wearer.user_id, ["heart_rate"])
+    if not found:
+        return None
+    record = found[0]
+    age_s = max(0.0, (wearer.now_us - record.end_us) / 1e6)
+    return {
+        "bpm": record.value, "uncertainty": record.uncertainty, "quality": record.quality,
+        "at_us": record.end_us, "age_s": age_s, "stale": age_s > STALE_AFTER_S,
+        "contact": record.value is not None and (record.quality is None or record.quality >= GOOD_QUALITY),
+    }  # fmt: skip
+
+
+def _recent(conn: Connection, wearer: Wearer) -> list[tuple[int, float, float]]:
+    newest = queries.latest(conn, wearer.user_id, ["heart_rate"])
+    if not newest:
+        return []
+    end = newest[0].start_us + 1
+    return queries.bucket_means(conn, wearer.user_id, "heart_rate", end - 10 * queries.MINUTE_US, end, 10_000_000)
+
+
+def _device(row: Any) -> dict[str, Any]:
+    status = json.loads(row.status) if row.status else {}
+    return {"name": row.name, "seen_us": row.seen_us, "battery": status.get("battery"), "model": row.model}
