@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, redirect, render_template, request, send_from_directory, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from services.page import actions, catalogue
@@ -18,7 +19,8 @@ from services.sync.context import service
 from services.sync.operation import PUBLIC, SCOPES_ATTRIBUTE
 from services.sync.problems import Problem
 
-blueprint = Blueprint("page", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
+blueprint = Blueprint("page", __name__, template_folder="templates")
+STATIC = Path(__file__).parent / "static"
 VIEWS = ("now", "day", "night", "trends", "events", "devices", "models", "data")
 YEAR_S = 365 * 86400
 Handler = Callable[..., str | BaseResponse]
@@ -43,6 +45,12 @@ def render(template: str, who: Wearer | None, **values: Any) -> str:
         languages=catalogue.LANGUAGES, views=VIEWS if who and who.scope == "companion" else ("events",),
         here=request.endpoint, **values,
     )  # fmt: skip
+
+
+@page("/static/<path:filename>", scopes=PUBLIC)
+def static(filename: str) -> BaseResponse:
+    """Give style and scripts: nobody's secret."""
+    return send_from_directory(STATIC, filename)
 
 
 @page("/login", scopes=PUBLIC)
@@ -181,9 +189,8 @@ def refused(problem: Problem) -> BaseResponse | tuple[str, int]:
 
 
 def mount(app: Flask) -> None:
-    """Serve the page from `app`; its style and scripts are nobody's secret."""
+    """Serve the page from `app`."""
     app.register_blueprint(blueprint)
-    setattr(app.view_functions["page.static"], SCOPES_ATTRIBUTE, PUBLIC)
 
 
 def _date(who: Wearer) -> dt.date:

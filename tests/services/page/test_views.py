@@ -1,0 +1,172 @@
+"""Each view in process: what it says without JavaScript, to whom, in which language, from which hosts."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from services.page.catalogue import LANGUAGES, choose, messages, translator
+
+VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data")
+PAGE = Path(__file__).parents[3] / "services" / "page"
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"<script.*?</script>", " ", html, flags=re.S)))
+
+
+@pytest.mark.parametrize("path", VIEWS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_view_answers_in_every_language(owner: FlaskClient, path: str, language: str) -> None:
+    answer = owner.get(path, query_string={"lang": language})
+    assert answer.status_code == 200
+    assert f'<html lang="{"zh-Hans" if language == "zh" else language}"' in answer.text
+    assert translator(language)("footer.not_medical") in answer.text
+
+
+@pytest.mark.parametrize("path", VIEWS)
+def test_no_view_asks_another_host(owner: FlaskClient, path: str) -> None:
+    answer = owner.get(path)
+    foreign = re.findall(r"""(?:src|href|action|url)\s*[=(]\s*["']?((?:https?:)?//[^"')\s]+)""", answer.text)
+    assert foreign == []
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<[^>]+ style=|<script>|<style|\son[a-z]+=", answer.text)
+
+
+def test_the_figures_are_there_to_read_without_javascript(owner: FlaskClient) -> None:
+    now, day, night = (text_of(owner.get(path).text) for path in ("/", "/day", "/night"))
+    assert re.search(r"\b71\b BPM", now)
+    assert "± 2" in now
+    assert re.search(r"\d\d:00 \d+ \d+ – \d+", day)
+    assert "Time to fall asleep" in night
+    assert "12 min" in night
+
+
+def test_what_is_unknown_is_a_dash_and_not_a_zero(owner: FlaskClient) -> None:
+    night = text_of(owner.get("/night").text)
+    assert re.search(r"From falling asleep to the first REM sleep. –", night)
+
+
+def test_a_day_without_data_says_so(owner: FlaskClient) -> None:
+    assert "No heart rate on this day." in owner.get("/day?date=2020-02-02").text
+    assert "No night ends on this day yet." in owner.get("/night?date=2020-02-02").text
+
+
+def test_a_number_that_left_its_range_says_so(owner: FlaskClient) -> None:
+    trends = text_of(owner.get("/trends").text)
+    assert "Outside your usual range" in trends
+    assert "Resting heart rate 3 days above your usual range" in trends
+    assert "no diagnosis" in trends
+
+
+def test_who_is_not_signed_in_is_sent_to_sign_in_and_comes_back(page_app: object) -> None:
+    answer = page_app.test_client().get("/night?date=2026-01-01")  # type: ignore[attr-defined]
+    assert answer.status_code == 302
+    assert answer.location == "/login?next=/night?date%3D2026-01-01"
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example"])
+def test_nobody_is_sent_to_another_site(page_app: object, target: str) -> None:
+    answer = page_app.test_client().get("/choose", query_string={"lang": "zh", "next": target})  # type: ignore[attr-defined]
+    assert answer.location == "/login"
+
+
+def test_a_wrong_secret_is_told_and_gives_no_session(page_app: object) -> None:
+    browser = page_app.test_client()  # type: ignore[attr-defined]
+    answer = browser.post(
+        "/login", data={"name": "owner", "secret": "guess"}, headers={"Sec-Fetch-Site": "same-origin"}
+    )
+    assert "No user has this name and secret" in answer.text
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_a_form_from_another_site_is_refused(owner: FlaskClient, page_app: object) -> None:
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    assert owner.post("/devices", data={"revoke": "x"}, headers=foreign).status_code == 403
+    login = page_app.test_client().post("/login", data={"name": "owner"}, headers=foreign)  # type: ignore[attr-defined]
+    assert login.status_code == 403
+
+
+def event_id(browser: FlaskClient) -> str:
+    found = re.search(r'action="/events/([0-9a-f]{32})"', browser.get("/events").text)
+    assert found
+    return found[1]
+
+
+def test_another_users_event_cannot_be_touched_by_any_guess(owner: FlaskClient, stranger: FlaskClient) -> None:
+    own = {"Sec-Fetch-Site": "same-origin"}
+    address = f"/events/{event_id(owner)}"
+    for guess in (address, "/events/00" * 1, "/events/zz"):
+        assert stranger.post(guess, data={"state": "acknowledged"}, headers=own).status_code == 404
+    assert "Detected" in owner.get("/events").text
+    for path in VIEWS:
+        assert "0.93" not in stranger.get(path).text
+    assert "No events." in stranger.get("/events").text
+
+
+def test_a_caregiver_sees_events_only(caregiver: FlaskClient) -> None:
+    assert caregiver.get("/").location == "/events"
+    assert caregiver.get("/events").status_code == 200
+    for path in ("/day", "/night", "/trends", "/devices", "/models", "/data"):
+        assert caregiver.get(path).status_code == 403
+
+
+def test_a_fall_is_acknowledged_once_and_keeps_its_history(owner: FlaskClient) -> None:
+    own = {"Sec-Fetch-Site": "same-origin"}
+    address = f"/events/{event_id(owner)}"
+    assert owner.post(address, data={"note": "<script>alert(1)</script>"}, headers=own).status_code == 302
+    assert owner.post(address, data={"state": "acknowledged"}, headers=own).status_code == 302
+    shown = owner.get("/events").text
+    assert "Acknowledged" in shown
+    assert "the wearer" in shown
+    assert "<script>alert(1)</script>" not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    again = owner.post(address, data={"state": "cancelled"}, headers=own)
+    assert again.status_code == 409
+    assert "cannot become" in again.text
+
+
+def test_every_message_is_in_every_language_with_the_same_places() -> None:
+    for key, entry in messages().items():
+        assert set(entry) == set(LANGUAGES), key
+        places = [sorted(re.findall(r"\{(\w+)\}", entry[code])) for code in LANGUAGES]
+        assert places[0] == places[1], key
+
+
+def test_every_message_that_a_template_names_is_in_the_catalogue() -> None:
+    named = set()
+    for template in (PAGE / "templates").glob("*.html"):
+        named |= set(re.findall(r"\bt\('([\w.]+)'[,)]", template.read_text(encoding="utf-8")))
+        named |= set(re.findall(r'\bt\("([\w.]+)"[,)]', template.read_text(encoding="utf-8")))
+    assert len(named) > 60
+    assert named <= set(messages())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "accepted", "chosen"),
+    [(None, "zh-CN,en;q=0.5", "zh"), (None, "fr,de", "en"), ("zh", "en", "zh"), ("xx", None, "en")],
+)
+def test_the_language_follows_the_choice_then_the_browser(
+    wanted: str | None, accepted: str | None, chosen: str
+) -> None:
+    assert choose(wanted, accepted) == chosen
+
+
+def test_the_page_weighs_little(owner: FlaskClient, static_folder: Path) -> None:
+    assets = [p for p in static_folder.rglob("*") if p.suffix in {".js", ".css", ".svg"}]
+    weight = sum(len(gzip.compress(p.read_bytes())) for p in assets)
+    weight += max(len(gzip.compress(owner.get(path).data)) for path in VIEWS)
+    assert weight <= 150_000
+
+
+def test_the_vendored_library_is_the_published_one(static_folder: Path) -> None:
+    sums = (static_folder / "vendor" / "SHA256SUMS").read_text().split("\n")
+    for digest, name in (line.split() for line in sums if line):
+        assert hashlib.sha256((static_folder / "vendor" / name).read_bytes()).hexdigest() == digest
