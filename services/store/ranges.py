@@ -45,18 +45,22 @@ def holes(ranges: Ranges, limit: int = 100) -> Ranges:
     return missing[:limit]
 
 
-def overlap(ranges: Ranges, others: Ranges) -> int:
-    """Return how many numbers are in both."""
-    total = i = j = 0
-    while i < len(ranges) and j < len(others):
-        total += max(0, min(ranges[i][1], others[j][1]) - max(ranges[i][0], others[j][0]) + 1)
-        if ranges[i][1] < others[j][1]:
-            i += 1
-        else:
-            j += 1
-    return total
-
-
 def size(ranges: Ranges) -> int:
     """Return how many numbers there are."""
     return sum(last - first + 1 for first, last in ranges)
+
+
+def subtract(ranges: Ranges, others: Ranges) -> Ranges:
+    """Return what is in `ranges` and not in `others`."""
+    left: Ranges = []
+    for first, last in ranges:
+        at = first
+        for other_first, other_last in others:
+            if other_last < at or other_first > last:
+                continue
+            if other_first > at:
+                left.append([at, other_first - 1])
+            at = other_last + 1
+        if at <= last:
+            left.append([at, last])
+    return left

@@ -130,6 +130,11 @@ def tombstone(record: Record) -> Record:
     return replace(record, value=None, data={}, uncertainty=None, quality=None, deleted=True)
 
 
+def with_version(record: Record, version: int) -> Record:
+    """Return `record` as the client's `version` of it."""
+    return replace(record, client_record_version=version)
+
+
 def by_id(conn: Connection, user_id: int, ids: Iterable[bytes]) -> dict[bytes, Record]:
     """Return those of `ids` that are stored, tombstones too."""
     found: dict[bytes, Record] = {}

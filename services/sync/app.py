@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from services.page.blueprint import mount as mount_page
 from services.store.store import Store
-from services.sync import batches, changes, ops, pairing
+from services.sync import batches, changes, manifest, ops, pairing, quarantine, recordroutes
 from services.sync.auth import COOKIE, guard
 from services.sync.config import Settings
 from services.sync.context import Service
@@ -23,7 +23,10 @@ from services.sync.wire import WireRequest
 
 _log = logging.getLogger("wristwise.sync")
 # Every blueprint of the API, in the order of the documentation; the companion page is mounted beside them.
-BLUEPRINTS = (pairing.blueprint, batches.blueprint, changes.blueprint, ops.blueprint)
+BLUEPRINTS = (
+    pairing.blueprint, batches.blueprint, manifest.blueprint, quarantine.blueprint, recordroutes.blueprint,
+    changes.blueprint, ops.blueprint,
+)  # fmt: skip
 _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "Access token; scopes: watch, companion, caregiver."},
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "The companion page's own session."},

@@ -245,8 +245,10 @@ def _refuse(
 
 def _store_readings(conn: Connection, user_id: int, body: Batch) -> set[str]:
     boots = {c.boot_id for c in body.chunks if isinstance(c, WireChunk)}
+    if body.sent is None:  # a replay from quarantine: its readings are kept already
+        return set()
     boot_id = body.sent.boot_id or (boots.pop() if len(boots) == 1 else None)
-    readings = [(boot_id, body.sent)] + [(r.boot_id, r) for r in body.clocks]
+    readings = [(boot_id, body.sent), *((r.boot_id, r) for r in body.clocks)]
     placed = set()
     for boot, reading in readings:
         if boot is not None and intake.put_pairs(conn, user_id, body.device_id, boot, [reading.pair()]):

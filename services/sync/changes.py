@@ -12,12 +12,12 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 
-from services.store import records
+from services.store import cursors, records
 from services.store.errors import CursorExpired
 from services.store.records import Page
 from services.sync.clientrecords import Kind, RecordBody, record_body
 from services.sync.context import service, who
-from services.sync.fields import Body, Reply
+from services.sync.fields import Body, Identifier, Reply
 from services.sync.operation import operation
 from services.sync.problems import Problem
 from services.sync.wire import reply
@@ -35,6 +35,28 @@ class ChangesQuery(Body):
     limit: Annotated[int, Field(ge=1, le=5000)] = 1000
     wait: Annotated[float, Field(ge=0, le=60, description="Seconds to hold the request until something changes.")] = 0
     kind: Kind | None = None
+    client: Annotated[
+        Identifier | None, Field(description="Without a cursor, go on from what this client has acknowledged.")
+    ] = None
+
+
+class ClientPath(Body):
+    """A client's name."""
+
+    client: Identifier
+
+
+class Acknowledgement(Body):
+    """The cursor up to which the client has safely stored what it got."""
+
+    cursor: Annotated[str, Field(max_length=256)]
+
+
+class CursorReply(Reply):
+    """Where a client stands."""
+
+    client: str
+    cursor: str
 
 
 class ChangesReply(Reply):
@@ -51,7 +73,13 @@ class ChangesReply(Reply):
 def get_changes(query: ChangesQuery) -> Response:
     """Follow what changes"""
     access = who()
-    after = 0 if query.cursor is None else read_cursor(query.cursor, access.user_id)
+    if query.cursor is not None:
+        after = read_cursor(query.cursor, access.user_id)
+    elif query.client is not None:
+        client = f"{access.client_id}/{query.client}"
+        after = service().store.read(lambda conn: cursors.acknowledged(conn, access.user_id, client))
+    else:
+        after = 0
     kinds = visible_kinds(access.scope, query.kind)
     page = wait_for_changes(access.user_id, after, query.limit, kinds, query.wait)
     body: dict[str, Any] = {
@@ -59,6 +87,18 @@ def get_changes(query: ChangesQuery) -> Response:
         "cursor": write_cursor(page.through, access.user_id), "more": page.more,
     }  # fmt: skip
     return reply(body)
+
+
+@operation(
+    blueprint, "put", "/v1/cursors/<client>", scopes=("companion", "watch", "caregiver"), reply=CursorReply,
+    refuses=(410,),
+)  # fmt: skip
+def put_cursor(path: ClientPath, body: Acknowledgement) -> Response:
+    """Acknowledge what a client has stored; it never goes back"""
+    access = who()
+    number, client = read_cursor(body.cursor, access.user_id), f"{access.client_id}/{path.client}"
+    stands = service().store.write(lambda conn: cursors.acknowledge(conn, access.user_id, client, number))
+    return reply({"client": path.client, "cursor": write_cursor(stands, access.user_id)})
 
 
 def visible_kinds(scope: str, wanted: str | None) -> list[str]:

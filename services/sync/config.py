@@ -42,6 +42,7 @@ class Settings:
     max_waiting: int = _setting(32, "long polls held at once in a process; beyond it they are answered at once")
     max_live: int = _setting(32, "live streams held at once in a process; beyond it 503")
     live_s: int = _setting(600, "life of one live stream; the client reconnects with Last-Event-ID")
+    quarantine_bytes: int = _setting(64 << 20, "bytes of refused requests and chunks kept for each user")
     tombstone_days: int = _setting(90, "how long deletions stay in the feed")
     raw_days: int = _setting(30, "how long samples are kept; 0: for ever")
     fine_days: int = _setting(365, "how long every estimate is kept, hours remain; 0: for ever")

@@ -20,6 +20,9 @@ JSON, MSGPACK, FORM = "application/json", "application/msgpack", "application/x-
 class WireRequest(Request):
     """A request whose `get_json` reads whatever it was sent in, so that one schema checks all three."""
 
+    # The body as it was read: what cannot be understood is kept in quarantine.
+    read_content: bytes = b""
+
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
         """Return the body as plain objects; raise `Problem` where it cannot be read."""
         kind = self.mimetype
@@ -49,7 +52,9 @@ class WireRequest(Request):
         declared = self.content_length
         if declared is not None and len(raw) < declared:
             raise Problem("malformed-body", f"{declared} bytes were announced, {len(raw)} came; send it again")
-        return decompress(raw, self.headers.get("Content-Encoding", "identity"), limit)
+        content = decompress(raw, self.headers.get("Content-Encoding", "identity"), limit)
+        self.read_content = content
+        return content
 
 
 def too_large(limit: int) -> Problem:
