@@ -139,12 +139,22 @@ def trace(model: Any, exclude: Iterable[str] = ()) -> Graph:
     PruningError
         If the model has no graph, or `exclude` names no layer of it.
     """
-    graph = Graph(unfold(model))
+    return trace_flat(unfold(model), exclude)
+
+
+def trace_flat(flat: Unfolded, exclude: Iterable[str] = (), cut_inputs: bool = False) -> Graph:
+    """
+    Trace a flat graph; see `trace`.
+
+    With `cut_inputs` the channels of the model's inputs can be removed like any others.
+    """
+    graph = Graph(flat)
     for name, key in graph.flat.inputs.items():
         shape = graph.flat.input_layers[name].output_shape
         width = int((shape[0] if isinstance(shape, list) else shape)[-1] or 1)
         ids = graph.space.fresh(width, name)
-        graph.space.freeze(ids.tolist(), f"input of the model ({name!r})")
+        if not cut_inputs:
+            graph.space.freeze(ids.tolist(), f"input of the model ({name!r})")
         graph.tensors[key] = ids
     for node in graph.nodes:
         _follow(graph, node)

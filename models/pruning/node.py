@@ -47,6 +47,15 @@ class Node:
         return type(self.layer).__name__
 
 
+class Tap(Node):
+    """A seam put into the graph: its output's channels are its own, so that what lies behind can be cut apart."""
+
+    @property
+    def kind(self) -> str:
+        """Say that this is a tap, whatever layer stands in for it."""
+        return "Tap"
+
+
 @dataclass(frozen=True)
 class Flow:
     """The channel ids of a node's inputs and outputs, one vector (last axis) per tensor."""

@@ -1,6 +1,6 @@
 """Applying a plan: a new model with the channels gone, or its masked twin. The given model never changes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,12 +39,17 @@ def apply_plan(model: Any, plan: PruningPlan) -> Any:
         If the plan does not fit (see `check_plan`).
     """
     graph = check_plan(model, plan)
-    dead = graph.dead(plan.removed)
-    axes = graph.kept_axes(dead)
+    return cut_graph(graph, graph.dead(plan.removed))
 
-    def make(index: int, node: Node) -> Any:
-        config = rule_for(node).resize(node.layer.get_config(), node, graph.kept(index, dead, axes))
-        return from_config(node, config)
+
+def cut_graph(graph: Graph, dead: NDArray[np.bool_], flat: Unfolded | None = None) -> Any:
+    """Return the model of `flat` (default: the graph's own; else the same nodes, fewer) without the dead channels."""
+    axes = graph.kept_axes(dead)
+    place = {node.name: index for index, node in reversed(list(enumerate(graph.nodes)))}
+
+    def make(_: int, node: Node) -> Any:
+        kept = graph.kept(place[node.name], dead, axes)
+        return from_config(node, rule_for(node).resize(node.layer.get_config(), node, kept))
 
     def cut(name: str) -> Weights:
         return [
@@ -52,7 +57,8 @@ def apply_plan(model: Any, plan: PruningPlan) -> Any:
             for w, a in zip(graph.weights(name), axes[name], strict=True)
         ]
 
-    return rebuild(graph.flat, make, cut)
+    widths = {name: int((~dead[graph.tensors[key]]).sum()) for name, key in graph.flat.inputs.items()}
+    return rebuild(flat or graph.flat, make, cut, widths=widths)
 
 
 def mask_plan(model: Any, plan: PruningPlan) -> Any:
@@ -100,7 +106,10 @@ def from_config(node: Node, config: dict[str, Any]) -> Any:
 
 
 def rebuild(
-    flat: Unfolded, make: Callable[[int, Node], Any], weights: Callable[[str], Weights], name: str | None = None
+    flat: Unfolded,
+    make: Callable[[int, Node], Any],
+    weights: Callable[[str], Weights],
+    widths: Mapping[str, int] | None = None,
 ) -> Any:
     """
     Return a new functional model with the graph of `flat`.
@@ -112,16 +121,19 @@ def rebuild(
         Gives the new layer of each node; asked once per layer.
     weights : callable (layer name) -> list of ndarray
         Gives its weights.
-    name : str, optional
-        Name of the model; default: that of the old one.
+    widths : mapping of str to int, optional
+        Channels of the inputs that have been narrowed.
     """
     import tensorflow as tf
     import tf_keras
 
     tensors: dict[int, Any] = {}
     for input_name, key in flat.inputs.items():
-        old = flat.model.inputs[list(flat.inputs).index(input_name)]
-        tensors[key] = tf_keras.Input(shape=old.shape[1:], name=input_name, dtype=old.dtype)
+        old = flat.input_layers[input_name].output
+        shape = tuple(old.shape[1:])
+        if widths and shape and shape[-1] is not None:
+            shape = (*shape[:-1], widths[input_name])
+        tensors[key] = tf_keras.Input(shape=shape, name=input_name, dtype=old.dtype)
 
     def deref(value: Any) -> Any:
         return tensors[value.key] if isinstance(value, TensorRef) else value
@@ -137,4 +149,4 @@ def rebuild(
         layer.set_weights(weights(layer_name))
     inputs = tf.nest.map_structure(deref, flat.input_structure)
     outputs = tf.nest.map_structure(deref, flat.output_structure)
-    return tf_keras.Model(inputs, outputs, name=name or flat.model.name)
+    return tf_keras.Model(inputs, outputs, name=flat.model.name)

@@ -3,6 +3,7 @@
 from models.pruning.importance.gradient import Fisher, GradientNorm, Taylor
 from models.pruning.importance.magnitude import BatchNormGamma, L1Norm, L2Norm, Norm, Random
 from models.pruning.importance.measured import Ablation, APoZ
+from models.pruning.importance.path import PathFlow
 from models.pruning.importance.registry import IMPORTANCES, importance_named
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "L1Norm",
     "L2Norm",
     "Norm",
+    "PathFlow",
     "Random",
     "Taylor",
     "importance_named",

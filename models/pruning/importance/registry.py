@@ -8,11 +8,13 @@ from models.pruning.errors import CalibrationError, PruningError
 from models.pruning.importance.gradient import Fisher, GradientNorm, Taylor
 from models.pruning.importance.magnitude import BatchNormGamma, Norm, Random
 from models.pruning.importance.measured import Ablation, APoZ
+from models.pruning.importance.path import PathFlow
 
 _BLIND: dict[str, Callable[[int], Any]] = {
     "l1": lambda _: Norm(1),
     "l2": lambda _: Norm(2),
     "bn-gamma": lambda _: BatchNormGamma(),
+    "path": lambda _: PathFlow(),
     "random": Random,
 }
 _SEEING: dict[str, Callable[[Calibration], Any]] = {

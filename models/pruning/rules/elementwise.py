@@ -88,6 +88,15 @@ class DotRule(Rule):
         return [call.fixed(call.width(), "made by a dot product")]
 
 
+class TapRule(Rule):
+    """A seam: new channels from here on, tied to nothing before."""
+
+    kinds = ("Tap",)
+
+    def flow(self, call: Call) -> list[Ids]:
+        return [call.fresh(call.width())]
+
+
 RULES: tuple[Rule, ...] = (
-    PassRule(), ActivationRule(), RescalingRule(), MergeRule(), ConcatenateRule(), DotRule(),
+    PassRule(), ActivationRule(), RescalingRule(), MergeRule(), ConcatenateRule(), DotRule(), TapRule(),
 )  # fmt: skip
