@@ -24,6 +24,7 @@ from models.commands.evaluate import evaluate as evaluate_command
 from models.commands.run import run as run_command
 from models.commands.run import train as train_command
 from services.commands import serve as service_commands
+from services.commands.fleet import fleet as fleet_command
 from services.commands.watch import watch as watch_command
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ app.command("run")(run_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("watch")(watch_command)
+app.command("fleet")(fleet_command)
 app.command("serve")(service_commands.serve)
 app.command("api")(service_commands.api)
 app.command("worker")(service_commands.worker)

@@ -21,16 +21,18 @@ class WindowStream:
     task : Task
     stream_id : str
         Names the stream in errors.
+    first : int, default=0
+        First window to give, for a stream that begins later than its clock.
 
     Notes
     -----
     Only [next start - context, now) is kept, so memory does not grow with the stream.
     """
 
-    def __init__(self, task: Task, stream_id: str = "stream") -> None:
+    def __init__(self, task: Task, stream_id: str = "stream", first: int = 0) -> None:
         self._task = task
         self._buffer = Recording(stream_id, stream_id, {})
-        self._next = 0
+        self._next = first
 
     @property
     def next_window(self) -> int:

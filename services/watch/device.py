@@ -203,7 +203,8 @@ class Watch:
             return {}
         values = stream.counts[first:last].astype(np.float64) * stream.scale + stream.offset
         values[~stream.valid[first:last]] = np.nan
-        t0_s = self.clock.monotonic_us(stream.time_of(first)) / 1e6
+        # On the grid of k / rate since the boot, as the service puts chunks together.
+        t0_s = round(self.clock.monotonic_us(stream.time_of(first)) * stream.rate_hz / 1e6) / stream.rate_hz
         return {
             name: Channel(name, stream.rate_hz, values[:, i].astype(np.float32), t0_s=t0_s)
             for i, name in enumerate(stream.channels)

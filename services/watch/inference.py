@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from data.errors import BundleError
 from data.recording import Channel
@@ -15,6 +19,8 @@ from pipelines.task import Decoder, Estimate, Task
 
 # What a wrist can do as samples come; sleep is judged when a night is whole, by the server.
 LIVE_TASKS = ("heart-rate", "fall-detection", "activity")
+# After so long a hole a decoder starts afresh: what was before it says nothing of now. The service's rule too.
+HOLE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -29,14 +35,37 @@ class WristEstimate:
 
 @dataclass
 class _Line:
+    """One task along one stretch of signal."""
+
     task: Task
     model: Model | None
-    stream: WindowStream
-    decoder: Decoder
+    stream: WindowStream | None = None
+    decoder: Decoder | None = None
     begun: bool = False
+    seen_s: dict[str, float] = field(default_factory=dict)
+
+    def restart(self, start_s: float) -> None:
+        """Begin a stretch at `start_s` with the first whole window in it."""
+        first = max(0, math.ceil(start_s / self.task.window.step_s - 1e-6))
+        self.stream = WindowStream(self.task, first=first)
+        self.decoder = self.task.decoder(config=self.model.bundle.config if self.model else None)
+        self.begun = False
+
+    def starts(self, channels: Mapping[str, Channel]) -> list[float]:
+        """Return the times in `channels` at which a new stretch begins: after a hole in a required channel."""
+        found: set[float] = set()
+        for spec in self.task.channels:
+            if not spec.required or spec.name not in channels:
+                continue
+            channel = channels[spec.name]
+            times = channel.times()[np.isfinite(channel.samples)]
+            if times.size:
+                before = np.concatenate(([self.seen_s.get(spec.name, -np.inf)], times[:-1]))
+                found.update(times[times - before > HOLE_S + 1.0 / channel.fs_hz].tolist())
+                self.seen_s[spec.name] = float(times[-1])
+        return sorted(found)
 
 
-@dataclass
 class OnWatch:
     """
     Inference as samples come.
@@ -46,34 +75,40 @@ class OnWatch:
     tasks : iterable of str
         Names of tasks; one whose channels this watch lacks, or which has no shipped bundle, is left out.
     runtime : {"litert", "micro"}
+    models : mapping of str to Model, optional
+        Models by task instead of the shipped ones (what came over the air, for example).
     """
 
-    tasks: Iterable[str] = LIVE_TASKS
-    runtime: RuntimeName = "litert"
-    windows: int = 0
-    _boot_id: str = ""
-    _lines: dict[str, _Line] = field(default_factory=dict, repr=False)
-    _models: dict[str, Model | None] = field(default_factory=dict, repr=False)
+    def __init__(
+        self,
+        tasks: Iterable[str] = LIVE_TASKS,
+        runtime: RuntimeName = "litert",
+        models: Mapping[str, Model | None] | None = None,
+    ) -> None:
+        self.tasks, self.runtime = tuple(tasks), runtime
+        self.windows = 0
+        self._boot_id = ""
+        self._lines: dict[str, _Line] = {}
+        self._models: dict[str, Model | None] = dict(models or {})
 
     def begin(self, boot_id: str, channels: Iterable[str]) -> None:
         """Begin a new stream: filters and decoders forget what was before the boot."""
         present = set(channels)
-        self._boot_id = boot_id
-        self._lines = {}
+        self._boot_id, self._lines = boot_id, {}
         for name in self.tasks:
-            if name not in TASKS:
+            if name not in TASKS or not all(c.name in present for c in TASKS[name].channels if c.required):
                 continue
-            task = TASKS[name]
-            if not all(c.name in present for c in task.channels if c.required):
+            try:
+                model = self._model(name)
+            except BundleError:
                 continue
-            if name not in self._models:
-                try:
-                    self._models[name] = open_model(task, runtime=self.runtime)
-                except BundleError:
-                    continue
-            model = self._models[name]
-            decoder = task.decoder(config=model.bundle.config if model else None)
-            self._lines[name] = _Line(task, model, WindowStream(task, boot_id), decoder)
+            self._lines[name] = _Line(TASKS[name], model)
+
+    def use(self, name: str, model: Model) -> None:
+        """Run `model` for task `name` from now on; its decoder starts afresh."""
+        self._models[name] = model
+        if name in self._lines:
+            self._lines[name] = _Line(TASKS[name], model)
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -85,13 +120,29 @@ class OnWatch:
         found: list[WristEstimate] = []
         for name, line in self._lines.items():
             wanted = {c.name for c in line.task.channels}
-            windows = line.stream.push({k: v for k, v in channels.items() if k in wanted})
-            if not len(windows):
-                continue
-            outputs = line.model.predict(windows, resume=line.begun) if line.model else {}
-            line.begun = True
-            estimates = line.decoder.update(outputs, windows)
-            self.windows += len(windows)
-            version = line.model.bundle.version if line.model else line.task.version
-            found.extend(WristEstimate(name, version, self._boot_id, e) for e in estimates)
+            mine = {k: v for k, v in channels.items() if k in wanted}
+            borders = [-math.inf, *line.starts(mine), math.inf]
+            for start_s, end_s in itertools.pairwise(borders):
+                if start_s > -math.inf:
+                    line.restart(start_s)
+                piece = {k: v.slice(start_s, end_s) for k, v in mine.items()}
+                piece = {k: v for k, v in piece.items() if v.samples.size}
+                version = line.model.bundle.version if line.model else line.task.version
+                found.extend(WristEstimate(name, version, self._boot_id, e) for e in self._run(line, piece))
         return found
+
+    def _run(self, line: _Line, piece: Mapping[str, Channel]) -> list[Estimate]:
+        if not piece or line.stream is None or line.decoder is None:
+            return []
+        windows = line.stream.push(piece)
+        if not len(windows):
+            return []
+        outputs = line.model.predict(windows, resume=line.begun) if line.model else {}
+        line.begun = True
+        self.windows += len(windows)
+        return line.decoder.update(outputs, windows)
+
+    def _model(self, name: str) -> Model | None:
+        if name not in self._models:
+            self._models[name] = open_model(TASKS[name], runtime=self.runtime)
+        return self._models[name]

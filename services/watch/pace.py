@@ -32,6 +32,10 @@ class Pace:
         if left_s > 0:
             time.sleep(left_s)
 
+    def behind_s(self, device_s: float) -> float:
+        """Return by how many real seconds the present is later than device time `device_s`."""
+        return time.monotonic() - self._started - self.to_real_s(device_s)
+
     def to_real_s(self, device_s: float) -> float:
         """Return how many real seconds `device_s` device seconds take."""
         return 0.0 if math.isinf(self.speed) else device_s / self.speed
@@ -52,8 +56,8 @@ def real_now() -> datetime:
 
 
 def real_now_s() -> float:
-    """Return real monotonic seconds, for waits that a server asks for."""
-    return time.monotonic()
+    """Return real monotonic seconds, for waits that a server asks for and for how long it took to answer."""
+    return time.perf_counter()
 
 
 def real_sleep(seconds: float) -> None:
