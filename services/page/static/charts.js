@@ -85,5 +85,5 @@
     new ResizeObserver(() => box.wristwise.plot.setSize({ width: box.clientWidth, height: Number(box.dataset.height) })).observe(box);
   }
 
-  document.querySelectorAll(".chart").forEach((box) => { box.style.minHeight = box.dataset.height + "px"; draw(box); });
+  document.querySelectorAll(".chart").forEach(draw);
 })();

@@ -1,0 +1,105 @@
+"""A real Chromium walks every view: nothing on the console, no foreign request, nothing that axe finds serious."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+from services.store.store import Store
+from services.sync.config import Settings
+from services.sync.server import running
+from tests.services.page import browser
+from tests.services.page.conftest import SECRET
+
+pytestmark = [
+    pytest.mark.skipif(not browser.installed(), reason="needs Debian's chromium and chromium-driver, which are absent"),
+    pytest.mark.xdist_group("chromium"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data")
+# What Lighthouse asks of a tap target; links inside a sentence are excepted, as there.
+LEAST_TAP_PX = 24
+
+
+@pytest.fixture(scope="module")
+def url(page_store: Store) -> Iterator[str]:
+    settings = Settings(store=page_store.url, secret=SECRET, rate_per_minute=0, signin_per_minute=0)
+    with running(settings, abilities=[]) as service:
+        yield service.url
+
+
+@pytest.fixture(scope="module", params=[390, 1280])
+def chromium(request: pytest.FixtureRequest, url: str) -> Iterator[webdriver.Chrome]:
+    with browser.chromium(request.param) as driver:
+        browser.sign_in(driver, url, "owner", "the owner's secret")
+        yield driver
+
+
+@pytest.mark.parametrize("path", VIEWS)
+def test_a_view_loads_clean_at_phone_and_desktop_width(chromium: webdriver.Chrome, url: str, path: str) -> None:
+    browser.severe(chromium), browser.requests(chromium)
+    chromium.get(url + path)
+    shift = browser.layout_shift(chromium)
+    assert browser.severe(chromium) == []
+    answers = browser.requests(chromium)
+    assert browser.foreign(answers, url) == []
+    assert [(a, s) for a, s in answers if s == 0 or s >= 400] == []
+    assert shift < 0.01
+    wide = chromium.execute_script("return document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"{path} is {wide} px wider than the window"
+
+
+@pytest.mark.parametrize("path", VIEWS)
+def test_what_can_be_tapped_is_large_enough_and_has_a_name(chromium: webdriver.Chrome, url: str, path: str) -> None:
+    chromium.get(url + path)
+    small = []
+    for element in chromium.find_elements(By.CSS_SELECTOR, "nav a, button, input, select, summary, .choices a"):
+        if element.is_displayed():
+            box = element.rect
+            named = element.accessible_name or element.text
+            if min(box["width"], box["height"]) < LEAST_TAP_PX or not named:
+                small.append((element.get_attribute("outerHTML")[:120], box))
+    assert small == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_axe_finds_nothing_serious(chromium: webdriver.Chrome, url: str, theme: str, language: str) -> None:
+    found = {}
+    for path in VIEWS:
+        chromium.get(f"{url}{path}?theme={theme}&lang={language}")
+        violations = browser.axe(chromium)
+        if violations:
+            found[path] = violations
+    assert found == {}
+
+
+def test_the_first_tab_stop_skips_to_the_content(chromium: webdriver.Chrome, url: str) -> None:
+    chromium.get(url + "/day")
+    chromium.switch_to.active_element.send_keys("\ue004")
+    assert chromium.switch_to.active_element.get_attribute("href").endswith("#main")
+
+
+def test_the_day_is_drawn_and_zooms(chromium: webdriver.Chrome, url: str) -> None:
+    chromium.get(url + "/day")
+    drawn = chromium.find_element(By.CSS_SELECTOR, ".chart canvas")
+    assert drawn.size["width"] > 200
+    before, after = chromium.execute_script(
+        "const u = document.querySelector('.chart').wristwise.plot; const span = () => u.scales.x.max - u.scales.x.min;"
+        "const a = span(); u.setScale('x', {min: u.scales.x.min + 600, max: u.scales.x.min + 4200});"
+        "return new Promise(done => requestAnimationFrame(() => done([a, span()])));"
+    )
+    assert after < before
+
+
+def test_without_javascript_the_figures_are_still_there(url: str) -> None:
+    with browser.chromium(390, javascript=False) as driver:
+        browser.sign_in(driver, url, "owner", "the owner's secret")
+        assert "71" in driver.find_element(By.ID, "live-value").text
+        driver.get(url + "/night")
+        text = driver.find_element(By.TAG_NAME, "main").text
+        assert "Time to fall asleep" in text
+        assert driver.find_element(By.CSS_SELECTOR, "svg.hypnogram").is_displayed()
