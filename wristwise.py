@@ -24,6 +24,7 @@ from models.commands.evaluate import evaluate as evaluate_command
 from models.commands.run import run as run_command
 from models.commands.run import train as train_command
 from services.commands import serve as service_commands
+from services.commands.demo import demo as demo_command
 from services.commands.fleet import fleet as fleet_command
 from services.commands.watch import watch as watch_command
 
@@ -42,6 +43,7 @@ app = typer.Typer(
     help="The open, end-to-end backend for wearables.",
 )  # fmt: skip
 app.add_typer(data_app, name="data")
+app.command("demo")(demo_command)
 app.command("run")(run_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)

@@ -41,7 +41,7 @@ def online(host: str = HOST, timeout_s: float = _CONNECT_S) -> bool:
     return reached.is_set()
 
 
-def fetch_physionet(adapter: Adapter, root: Path, on_file: Callable[[int, int], None]) -> int:
+def fetch_physionet(adapter: Adapter, root: Path, on_file: Callable[[int, int], None], only: str = "") -> int:
     """
     Download `adapter`'s set into `root` / name; files that are there and whole are kept.
 
@@ -49,6 +49,8 @@ def fetch_physionet(adapter: Adapter, root: Path, on_file: Callable[[int, int], 
     ----------
     on_file : callable
         Called with (files done, files in all).
+    only : str, default=""
+        Fetch just the files whose names begin so (one record, say).
 
     Returns
     -------
@@ -72,7 +74,7 @@ def fetch_physionet(adapter: Adapter, root: Path, on_file: Callable[[int, int], 
         )
     base = f"https://{HOST}/files/{adapter.physionet}"
     with httpx.Client(timeout=httpx.Timeout(30.0, connect=_CONNECT_S), follow_redirects=True) as client:
-        sums = _published_sums(client, base)
+        sums = {name: sha for name, sha in _published_sums(client, base).items() if name.startswith(only)}
         for done, (name, sha256) in enumerate(sums.items()):
             on_file(done, len(sums))
             _fetch_file(client, f"{base}/{name}", target / name, sha256)

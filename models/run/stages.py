@@ -42,12 +42,12 @@ def prune(
     """
     import tf_keras
 
-    from models.pruning.api import apply_plan, plan_pruning
+    from models.pruning import L2Norm, apply_plan, plan_pruning
 
     target = recipe.prune_target
     tf_keras.utils.set_random_seed(seed)
-    plan = plan_pruning(dense, importance="l2", ratio=target.channels_removed)
-    pruned = apply_plan(plan, dense)
+    plan = plan_pruning(dense, L2Norm(), ratio=target.channels_removed)
+    pruned = apply_plan(dense, plan)
     method: dict[str, Any] = {
         "structural": {"importance": "l2", "ratio": target.channels_removed},
         "parameters": {"dense": int(dense.count_params()), "pruned": int(pruned.count_params())},
@@ -86,8 +86,9 @@ def export(recipe: Recipe, model: KerasModel, examples: Examples, mode: str | No
     rows = representative(examples, N_REPRESENTATIVE)
     chosen: Any = mode or recipe.export_mode
     data = to_tflite(model, chosen, rows if chosen == "int8" else None)
-    run_gate(data, model, representative(examples, 16)).require()
-    return data
+    report = run_gate(data, model, representative(examples, 16))
+    report.raise_if_refused()
+    return report.tflite
 
 
 def representative(examples: Examples, n: int) -> dict[str, NDArray[np.float32]]:
