@@ -7,20 +7,18 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-_LEVEL = {"W": 0, "R": 1, "L": 2, "D": 3}
+STAGE_ROWS = "WRLD"
 _WIDTH, _ROW = 1000, 44
 
 
-def hypnogram(stages: str, labels: dict[str, str], title: str) -> Markup:
+def hypnogram(stages: str, title: str) -> Markup:
     """
-    Return the hypnogram as SVG: a band for each stage, time to the right.
+    Return the hypnogram as SVG: a row for each of `STAGE_ROWS`, time to the right; names stand beside it in HTML.
 
     Parameters
     ----------
     stages : str
         One of ``W L D R ?`` per epoch; unknown epochs are left empty.
-    labels : dict
-        Text of each stage.
     title : str
         What a screen reader says of the picture.
     """
@@ -28,21 +26,13 @@ def hypnogram(stages: str, labels: dict[str, str], title: str) -> Markup:
     parts, at = [], 0
     for stage, group in groupby(stages):
         length = len(list(group))
-        if stage in _LEVEL:
-            x, width, y = at / n * _WIDTH, max(length / n * _WIDTH, 1), _LEVEL[stage] * _ROW + 4
-            box = f'x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_ROW - 8}" rx="4"'
-            parts.append(f'<rect class="stage-{stage}" {box}/>')
+        if stage in STAGE_ROWS:
+            x, width, y = at / n * _WIDTH, max(length / n * _WIDTH, 1), STAGE_ROWS.index(stage) * _ROW + 4
+            parts.append(f'<rect class="stage-{stage}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_ROW - 8}"/>')
         at += length
-    rows = [
-        Markup('<text class="stage-label" x="-8" y="{}" text-anchor="end">{}</text>').format(
-            level * _ROW + _ROW / 2 + 5, labels[stage]
-        )
-        for stage, level in _LEVEL.items()
-    ]
-    body = Markup("").join([*rows, Markup("".join(parts))])
     return Markup(
-        '<svg class="hypnogram" role="img" viewBox="-110 0 {} {}" preserveAspectRatio="none" aria-label="{}">{}</svg>'
-    ).format(_WIDTH + 114, 4 * _ROW, title, body)
+        '<svg class="hypnogram" role="img" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-label="{}">{}</svg>'
+    ).format(_WIDTH, len(STAGE_ROWS) * _ROW, title, Markup("".join(parts)))
 
 
 def sparkline(values: Sequence[float | None], low: float | None, high: float | None, title: str) -> Markup:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from services.page import queries
-from services.page.drawing import hypnogram
+from services.page.drawing import STAGE_ROWS, hypnogram
 from services.page.wearer import Wearer
 from services.store.records import Record, between
 
@@ -42,13 +42,13 @@ def _night(conn: Connection, wearer: Wearer, record: Record) -> dict[str, Any]:
     heart = queries.bucket_means(
         conn, wearer.user_id, "heart_rate", record.start_us, record.end_us, 5 * queries.MINUTE_US
     )
-    labels = {letter: wearer.t(f"stage.{letter}") for letter in "WRLD"}
     return {
         "from": wearer.clock(record.start_us, record.utc_offset_s),
         "to": wearer.clock(record.end_us, record.utc_offset_s),
         "span": (record.start_us // 1_000_000, record.end_us // 1_000_000),
         "offset_s": record.utc_offset_s,
-        "hypnogram": hypnogram(stages, labels, wearer.t("night.hypnogram_title")) if stages else None,
+        "hypnogram": hypnogram(stages, wearer.t("night.hypnogram_title")) if stages else None,
+        "stage_rows": [wearer.t(f"stage.{letter}") for letter in STAGE_ROWS],
         "figures": [(name, unit, data.get(name)) for name, unit in FIGURES],
         "score": data.get("score"), "score_parts": data.get("score_parts") or {},
         "heart": [(b // 1_000_000, round(v, 1), round(u, 1)) for b, v, u in heart],
