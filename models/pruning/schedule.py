@@ -98,7 +98,7 @@ class Polynomial:
     def rate(self, step: int) -> float:
         """The cubic, clipped to its ends."""
         share = min(max((step - self.begin) / (self.end - self.begin), 0.0), 1.0)
-        return self.final + (self.initial - self.final) * (1 - share) ** self.power
+        return self.final + (self.initial - self.final) * float((1 - share) ** self.power)
 
 
 def staircase(final: float, n_steps: int) -> tuple[float, ...]:
