@@ -152,7 +152,7 @@ def quantization(tensor: Any) -> tuple[float, int] | None:
 
 def strip(model: Model, inputs: tuple[str, ...] = (), outputs: tuple[str, ...] = ()) -> None:
     """
-    Remove names, metadata and signatures in place, and name inputs and outputs as given.
+    Remove names, metadata, signatures and empty tables in place, and name inputs and outputs as given.
 
     They cost about 700 bytes in a file of 8.5 kB and change no result.
     """
@@ -160,6 +160,9 @@ def strip(model: Model, inputs: tuple[str, ...] = (), outputs: tuple[str, ...] =
         graph.name = None
         for tensor in graph.tensors:
             tensor.name = None
+            q = tensor.quantization
+            if q is not None and q.scale is None and q.details is None:
+                tensor.quantization = None  # an empty table says what no table says
     main = model.subgraphs[0]
     for indices, names in ((main.inputs, inputs), (main.outputs, outputs)):
         for index, name in zip(indices, names, strict=False):
