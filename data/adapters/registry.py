@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from data.adapters import smartfallmm, stress_predict, umafall, weda_fall, wisdm
+from data.adapters import bami1, smartfallmm, spc2015, stress_predict, umafall, weda_fall, wisdm, wrist
 from data.adapters.adapter import Adapter
 from data.errors import DataSetError
 
 _ALL: tuple[Adapter, ...] = (
+    wrist.ADAPTER,
+    spc2015.ADAPTER,
+    bami1.ADAPTER,
     weda_fall.ADAPTER,
     smartfallmm.ADAPTER,
     wisdm.ADAPTER,
