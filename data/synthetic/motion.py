@@ -47,7 +47,7 @@ def still(seconds: float, rng: np.random.Generator, fs_hz: float = FS_HZ, postur
 
 
 def walk(
-    seconds: float, rng: np.random.Generator, *, steps_per_minute: float = 110.0, strength_g: float = 0.25,
+    seconds: float, rng: np.random.Generator, *, steps_per_minute: float = 110.0, strength_g: float = 0.8,
     swing_g: float = 0.15, fs_hz: float = FS_HZ,
 ) -> tuple[Floats, int]:  # fmt: skip
     """
@@ -72,7 +72,7 @@ def walk(
     for strike in strikes:
         since = times - strike
         size = strength_g * (1 + 0.15 * rng.standard_normal())
-        bounce += size * np.where(since >= 0, np.exp(-since / 0.12) * np.cos(2 * np.pi * since / mean), 0.0)
+        bounce += size * np.exp(-np.maximum(since, 0) / 0.12) * np.cos(2 * np.pi * since / mean) * (since >= 0)
     phase = np.interp(times, strikes, np.arange(strikes.size) * np.pi)
     swing = swing_g * np.sin(phase)
     down = _HANGING / np.linalg.norm(_HANGING)
@@ -83,7 +83,7 @@ def walk(
 
 def stairs(seconds: float, rng: np.random.Generator, fs_hz: float = FS_HZ) -> tuple[Floats, int]:
     """Return climbing, a slower and weaker walk (92 steps a minute) with the hand near a rail, and its steps."""
-    return walk(seconds, rng, steps_per_minute=92, strength_g=0.2, swing_g=0.08, fs_hz=fs_hz)
+    return walk(seconds, rng, steps_per_minute=92, strength_g=0.7, swing_g=0.08, fs_hz=fs_hz)
 
 
 def typing(seconds: float, rng: np.random.Generator, fs_hz: float = FS_HZ) -> Floats:
