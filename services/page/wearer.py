@@ -10,7 +10,8 @@ from typing import Any
 from flask import request
 from sqlalchemy import Connection
 
-from services.page import catalogue, queries
+from services.insight import days
+from services.page import catalogue
 from services.sync.context import service, who
 
 LANGUAGE_COOKIE, THEME_COOKIE = "wristwise_language", "wristwise_theme"
@@ -47,7 +48,7 @@ class Wearer:
     @property
     def today(self) -> dt.date:
         """The wearer's local date."""
-        return queries.local_date(self.now_us, self.offset_s)
+        return days.local_date(self.now_us, self.offset_s)
 
     def clock(self, us: int, offset_s: int | None = None) -> str:
         """Return HH:MM on the wearer's clock."""
@@ -79,7 +80,7 @@ def theme() -> str:
 def wearer() -> Wearer:
     """Return the wearer of this request; only behind a session."""
     access = who()
-    offset = read(lambda conn: queries.utc_offset_s(conn, access.user_id))
+    offset = read(lambda conn: days.utc_offset_s(conn, access.user_id))
     now = int(dt.datetime.now(dt.UTC).timestamp() * 1e6)
     return Wearer(access.user_id, access.scope, offset, language(), theme(), now)
 

@@ -12,6 +12,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from services.insight.follow import Follower
 from services.store.migrate import open_store
 from services.store.store import Store
 from services.sync.app import create_app
@@ -74,18 +75,19 @@ class Workers:
     def __init__(self, store: Store, settings: Settings, abilities: Sequence[Ability] | None = None) -> None:
         known = shipped_abilities() if abilities is None else abilities
         self._workers = [Worker(store, known) for _ in range(settings.workers)]
+        self._follower = Follower(store)
         self._threads = [
             threading.Thread(target=w.run, name=f"worker-{i}", daemon=True) for i, w in enumerate(self._workers)
         ]
 
     def start(self) -> None:
         """Begin to work."""
-        for thread in self._threads:
+        for thread in [*self._threads, self._follower]:
             thread.start()
 
     def ask_to_stop(self) -> None:
         """Ask every worker to finish what is under way; `join` waits for it."""
-        for worker in self._workers:
+        for worker in [*self._workers, self._follower]:
             worker.stop()
 
     def stop(self) -> None:
@@ -95,7 +97,7 @@ class Workers:
 
     def join(self) -> None:
         """Wait until the workers end."""
-        for thread in self._threads:
+        for thread in [*self._threads, self._follower]:
             thread.join()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from services.insight import days
 from services.page import queries
 from services.page.wearer import Wearer
 from services.store.records import Record, between
@@ -18,9 +19,9 @@ EVENTS = ("fall", "irregular_rhythm", "note", "reminder")
 
 def view(conn: Connection, wearer: Wearer, date: dt.date) -> dict[str, Any]:
     """Return what the template shows of one local day."""
-    start, end = queries.day_bounds(date, wearer.offset_s)
+    start, end = days.day_bounds(date, wearer.offset_s)
     heart = queries.bucket_means(conn, wearer.user_id, "heart_rate", start, end, queries.MINUTE_US)
-    bands = between(conn, wearer.user_id, BANDS, start - queries.DAY_US, end)
+    bands = between(conn, wearer.user_id, BANDS, start - days.DAY_US, end)
     inside = [r for r in bands if r.end_us > start]
     steps = between(conn, wearer.user_id, ["steps"], start, end)
     active = between(conn, wearer.user_id, ["active_minutes"], start, end)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from services.insight import days
 from services.page import queries
 from services.page.drawing import STAGE_ROWS, hypnogram
 from services.page.wearer import Wearer
@@ -22,10 +23,8 @@ FIGURES = (
 
 def view(conn: Connection, wearer: Wearer, date: dt.date) -> dict[str, Any]:
     """Return what the template shows of the night that ends on `date`."""
-    start, end = queries.day_bounds(date, wearer.offset_s)
-    nights = [
-        r for r in between(conn, wearer.user_id, ["sleep"], start - queries.DAY_US, end) if start < r.end_us <= end
-    ]
+    start, end = days.day_bounds(date, wearer.offset_s)
+    nights = [r for r in between(conn, wearer.user_id, ["sleep"], start - days.DAY_US, end) if start < r.end_us <= end]
     main = max(nights, key=lambda r: r.end_us - r.start_us, default=None)
     shown = {
         "date": date, "previous": date - dt.timedelta(days=1), "next": date + dt.timedelta(days=1),

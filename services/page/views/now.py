@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from services.insight import days
 from services.page import queries
 from services.page.wearer import Wearer
 from services.store import accounts
@@ -19,7 +20,7 @@ GOOD_QUALITY = 0.5
 
 def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
     """Return what the template shows."""
-    start, end = queries.day_bounds(wearer.today, wearer.offset_s)
+    start, end = days.day_bounds(wearer.today, wearer.offset_s)
     steps = sum(r.value or 0 for r in between(conn, wearer.user_id, ["steps"], start, end))
     activity = queries.latest(conn, wearer.user_id, ["activity"])
     return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,7 +11,7 @@ from pipelines.insights.baseline import MIN_DAYS, baseline
 from pipelines.insights.day import Day
 from pipelines.insights.findings import Finding, history, weekly
 from pipelines.insights.zones import next_week
-from services.page import queries
+from services.insight.days import figures_by_day, without_partial
 from services.page.drawing import sparkline
 from services.page.wearer import Wearer
 
@@ -24,7 +23,7 @@ MEASURES = ("resting_hr_bpm", "rmssd_ms", "sleep_min", "bedtime_min", "steps", "
 
 def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
     """Return what the template shows."""
-    everything = queries.days(conn, wearer.user_id, wearer.today, READ_DAYS, wearer.offset_s)
+    everything = figures_by_day(conn, wearer.user_id, wearer.today, READ_DAYS, wearer.offset_s)
     days = without_partial(everything, wearer.today)
     first = wearer.today - dt.timedelta(days=SHOWN_DAYS - 1)
     done = weekly(everything, wearer.today)
@@ -39,14 +38,9 @@ def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
 
 def recent_findings(conn: Connection, wearer: Wearer, n_days: int = 7) -> list[Finding]:
     """Return the findings of the last days, newest first."""
-    days = queries.days(conn, wearer.user_id, wearer.today, READ_DAYS, wearer.offset_s)
+    days = figures_by_day(conn, wearer.user_id, wearer.today, READ_DAYS, wearer.offset_s)
     days = without_partial(days, wearer.today)
     return [f for f in history(days) if (wearer.today - f.date).days < n_days][::-1]
-
-
-def without_partial(days: list[Day], today: dt.date) -> list[Day]:
-    """Return the days without today's sums: a day that is not over has few steps, and that means nothing."""
-    return [replace(d, steps=None, active_min=None, sedentary_min=None) if d.date == today else d for d in days]
 
 
 def _measure(days: list[Day], name: str, wearer: Wearer, first: dt.date) -> dict[str, Any]:

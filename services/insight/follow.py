@@ -1,0 +1,221 @@
+"""Following the feed: which days changed, and what they mean now; written in one transaction with the cursor."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from pipelines.insights.baseline import WINDOW_DAYS, baseline
+from pipelines.insights.context import Context, contexts, spans
+from pipelines.insights.day import Day
+from pipelines.insights.findings import Finding, findings
+from pipelines.insights.reminders import Reminder, Settings, Situation, due
+from pipelines.insights.zones import maximum_hr
+from services.insight.days import (
+    DAILY_KINDS,
+    DAY_US,
+    day_bounds,
+    figures_by_day,
+    local_date,
+    utc_offset_s,
+    without_partial,
+)  # fmt: skip
+from services.insight.minutes import KINDS, MINUTE_US, minutes_of
+from services.store import cursors, records
+from services.store.accounts import lock_user
+from services.store.records import Record
+from services.store.store import Store, now_us
+from services.store.tables import cursors as cursor_table
+from services.store.tables import devices, users
+
+CLIENT = SOURCE = "insight"
+INPUTS = frozenset((*DAILY_KINDS, *KINDS))
+PAGE = 2000
+# Data older than this is history: no reminder comes of it.
+FRESH_US = 15 * MINUTE_US
+DEFAULT_AGE, DEFAULT_RESTING = 40.0, 60.0
+DEFAULT_NIGHT_DRAIN = 0.2
+
+
+def step(store: Store) -> int:
+    """Bring every user who has unread changes up to date; return how many there were."""
+    waiting = store.read(_waiting)
+    for user_id in waiting:
+        store.write(lambda conn, user_id=user_id: _follow(conn, user_id))  # type: ignore[misc]
+    return len(waiting)
+
+
+class Follower(threading.Thread):
+    """
+    A thread that follows the feeds of all users.
+
+    Parameters
+    ----------
+    every_s : float
+        Between two looks. It also rests four times as long as it worked, so that it never takes more than a fifth of
+        a core from ingestion.
+    """
+
+    def __init__(self, store: Store, every_s: float = 30.0) -> None:
+        super().__init__(name="insight", daemon=True)
+        self._store, self._every_s = store, every_s
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Follow until `stop`."""
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            step(self._store)
+            self._stopping.wait(max(self._every_s, 4 * (time.monotonic() - began)))
+
+    def stop(self) -> None:
+        """Ask the thread to end after the user under way."""
+        self._stopping.set()
+
+
+def _waiting(conn: Connection) -> list[int]:
+    own = cursor_table.c
+    read = select(own.user_id, own.change_no).where(own.client == CLIENT).subquery()
+    query = select(users.c.user_id).outerjoin(read, read.c.user_id == users.c.user_id).where(
+        users.c.last_change > 0, (read.c.change_no.is_(None)) | (users.c.last_change > read.c.change_no)
+    )  # fmt: skip
+    return list(conn.execute(query.order_by(users.c.user_id)).scalars())
+
+
+def _follow(conn: Connection, user_id: int) -> None:
+    if lock_user(conn, user_id) is None:
+        return
+    page = records.changes(conn, user_id, cursors.acknowledged(conn, user_id, CLIENT), PAGE)
+    changed = {
+        local_date(moment, r.utc_offset_s)
+        for r in page.records
+        if r.kind in INPUTS
+        for moment in (r.start_us, r.end_us)
+    }
+    through = page.through
+    if changed:
+        refresh(conn, user_id, changed)
+        # What we wrote ourselves is nothing new to us.
+        through = page.through if page.more else records.last_change(conn, user_id)
+    cursors.acknowledge(conn, user_id, CLIENT, through)
+
+
+def refresh(conn: Connection, user_id: int, dates: set[dt.date]) -> None:
+    """Compute context of `dates`, findings of them and of the days whose baselines they are in, and reminders."""
+    offset = utc_offset_s(conn, user_id)
+    today = local_date(now_us(), offset)
+    first, last = min(dates), min(max(dates), today)
+    until = min(last + dt.timedelta(days=WINDOW_DAYS + 3), today)
+    days = figures_by_day(conn, user_id, until, (until - first).days + WINDOW_DAYS + 4, offset)
+    for date in sorted(dates):
+        _write_context(conn, user_id, date, offset, days)
+    _write_findings(conn, user_id, first, until, offset, without_partial(days, today))
+    if today in dates:
+        _write_reminders(conn, user_id, today, offset, days)
+
+
+def _write_context(conn: Connection, user_id: int, date: dt.date, offset: int, days: Sequence[Day]) -> None:
+    start, _ = day_bounds(date, offset)
+    minutes = minutes_of(conn, user_id, start)
+    wanted = []
+    if minutes is not None:
+        base = baseline(days, "resting_hr_bpm", date + dt.timedelta(days=1))
+        resting = base.median if base else DEFAULT_RESTING
+        found = contexts(minutes, resting_hr_bpm=resting, max_hr_bpm=maximum_hr(DEFAULT_AGE))
+        wanted = [
+            _record(user_id, "context", start + a * MINUTE_US, start + b * MINUTE_US, offset, {"value": str(label)})
+            for label, a, b in spans(found)
+        ]
+    _replace(conn, user_id, "context", start, start + DAY_US, wanted)
+
+
+def _write_findings(
+    conn: Connection, user_id: int, first: dt.date, until: dt.date, offset: int, days: Sequence[Day]
+) -> None:
+    wanted = []
+    date = first
+    while date <= until:
+        start, end = day_bounds(date, offset)
+        wanted += [_record(user_id, "finding", start, end, offset, _finding(f), f.name) for f in findings(days, date)]
+        date += dt.timedelta(days=1)
+    _replace(conn, user_id, "finding", day_bounds(first, offset)[0], day_bounds(until, offset)[1], wanted)
+
+
+def _write_reminders(conn: Connection, user_id: int, today: dt.date, offset: int, days: Sequence[Day]) -> None:
+    start, _ = day_bounds(today, offset)
+    recent = records.between(conn, user_id, ["context"], start, start + DAY_US)
+    now = now_us()
+    if not recent or now - recent[-1].end_us > FRESH_US:
+        return
+    zone = dt.timezone(dt.timedelta(seconds=offset))
+    bed = baseline(days, "bedtime_min", today + dt.timedelta(days=1))
+    clock = (int(bed.median) + 720) % 1440 if bed else None
+    situation = Situation(
+        dt.datetime.fromtimestamp(now / 1e6, zone), _minutes_back(recent),
+        None if clock is None else dt.time(clock // 60, clock % 60), _battery(conn, user_id), DEFAULT_NIGHT_DRAIN,
+    )  # fmt: skip
+    sent = [
+        Reminder(str(r.data.get("value")), dt.datetime.fromtimestamp(r.start_us / 1e6, zone), {})
+        for r in records.between(conn, user_id, ["reminder"], start - DAY_US, now + 1)
+    ]
+    new = [
+        _record(user_id, "reminder", now, now, offset, {"value": r.kind, "reason": dict(r.reason)}, r.kind)
+        for r in due(situation, _settings(conn, user_id), sent)
+    ]
+    records.put(conn, user_id, new, {})
+
+
+def _minutes_back(recent: Sequence[Record]) -> list[Context]:
+    return [Context(str(r.data["value"])) for r in recent for _ in range(max(1, (r.end_us - r.start_us) // MINUTE_US))]
+
+
+def _battery(conn: Connection, user_id: int) -> float | None:
+    query = select(devices.c.status).where(devices.c.user_id == user_id, devices.c.revoked_us.is_(None))
+    newest = conn.execute(query.order_by(devices.c.seen_us.desc()).limit(1)).scalar()
+    level = json.loads(newest).get("battery") if newest else None
+    return float(level) if isinstance(level, int | float) else None
+
+
+def _settings(conn: Connection, user_id: int) -> Settings:
+    """Return what the wearer chose: the newest client record of kind ``settings``."""
+    found = records.between(conn, user_id, ["settings"], 0, 2**62)
+    chosen: dict[str, Any] = dict(found[-1].data.get("reminders", {})) if found else {}
+    usual = Settings()
+    try:
+        quiet = {k: dt.time.fromisoformat(str(chosen[k])) for k in ("quiet_from", "quiet_to") if k in chosen}
+    except ValueError:
+        quiet = {}
+    switches = {str(k): bool(v) for k, v in dict(chosen.get("on", {})).items()}
+    return Settings(switches, quiet.get("quiet_from", usual.quiet_from), quiet.get("quiet_to", usual.quiet_to))
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    evidence = [{"measure": e.measure, "value": e.value, "low": e.low, "high": e.high} for e in finding.evidence]
+    return {
+        "value": finding.name, "days": finding.days, "evidence": evidence, "confidence": finding.confidence,
+        "source": finding.source, "caveat": finding.caveat,
+    }  # fmt: skip
+
+
+def _record(
+    user_id: int, kind: str, start_us: int, end_us: int, offset: int, data: dict[str, Any], name: str = ""
+) -> Record:
+    ident = records.derived_id(user_id, SOURCE, name, kind, start_us, end_us)
+    return Record(ident, kind, start_us, end_us, offset, None, SOURCE, data=data)
+
+
+def _replace(conn: Connection, user_id: int, kind: str, start_us: int, end_us: int, wanted: Sequence[Record]) -> None:
+    """Make our records of `kind` that start in the span exactly `wanted`."""
+    keep = {r.id for r in wanted}
+    stored = records.by_id(conn, user_id, keep)
+    stale = [
+        r for r in records.between(conn, user_id, [kind], start_us, end_us) if r.source == SOURCE and r.id not in keep
+    ]
+    stored |= {r.id: r for r in stale}
+    records.put(conn, user_id, [*wanted, *(records.tombstone(r) for r in stale)], stored)
