@@ -87,8 +87,9 @@ class Workers:
 
     def ask_to_stop(self) -> None:
         """Ask every worker to finish what is under way; `join` waits for it."""
-        for worker in [*self._workers, self._follower]:
+        for worker in self._workers:
             worker.stop()
+        self._follower.stop()
 
     def stop(self) -> None:
         """Finish what is under way and give back the rest."""
