@@ -113,7 +113,10 @@ def sentence(report: WatchReport) -> str:
     """Return the report in a few lines."""
     tally, sensed = report.tally, report.sensed
     failed = sum(n for answer, n in tally.answers.items() if answer != "200")
-    verdict = "nothing was lost" if report.complete else f"{report.waiting} waiting, {len(report.refused)} refused"
+    proof = " (the server's manifest agrees)" if report.lacking == [] else ""
+    verdict = (
+        f"nothing was lost{proof}" if report.complete else f"{report.waiting} waiting, {len(report.refused)} refused"
+    )
     lines = [
         f"{report.device_id}: {report.seconds / 60:.1f} min sensed, {sensed['chunks']} chunks, "
         f"{sensed['samples']:,} samples in {sensed['bytes'] / 1e6:.2f} MB",

@@ -99,6 +99,7 @@ class Watch:
         self.happened: list[Fault] = []
         self.sensed = {"chunks": 0, "samples": 0, "bytes": 0}
         self._next_seq: dict[str, int] = {}
+        self._made: dict[str, int] = {}
         self._raw: deque[tuple[float, Chunk]] = deque()
         self._records = RecordMaker(clock.name)
         self._resume()
@@ -125,6 +126,20 @@ class Watch:
     def sync(self) -> SyncOutcome:
         """Try to send one batch of what the outbox holds."""
         return self.uplink.sync(self.clock.read(self.now_s), self.status())
+
+    def prove(self) -> list[str] | None:
+        """Compare what was ever made with what the server holds, and return what it lacks.
+
+        Returns
+        -------
+        list of str or None
+            ``boot/stream/seq`` of each chunk that the server lacks; what is still here will be sent again by the
+            next `sync`. None where the server has no manifest.
+        """
+        lacking = self.uplink.compare(self._made)
+        if lacking:
+            self.outbox.ask_again(lacking)
+        return None if lacking is None else ["/".join(map(str, key)) for key in lacking]
 
     def reboot(self, dark_s: float = REBOOT_S) -> None:
         """Restart: what is sensed in the next `dark_s` seconds is lost, and a new boot begins."""
@@ -179,7 +194,7 @@ class Watch:
     def _numbered(self, chunk: Chunk) -> Chunk:
         """Give a chunk the next number of its stream, as it enters the outbox: numbers there have no holes."""
         seq = self._next_seq.get(chunk.stream, 0)
-        self._next_seq[chunk.stream] = seq + 1
+        self._next_seq[chunk.stream] = self._made[f"{chunk.boot_id}/{chunk.stream}"] = seq + 1
         return Chunk(**{**chunk.__dict__, "seq": seq})
 
     def _infer(self, end_s: float) -> list[dict[str, Any]]:
@@ -224,11 +239,13 @@ class Watch:
             self.inference.begin(self.clock.boot_id, [c for s in self.streams for c in s.channels])
 
     def _state(self) -> dict[str, Any]:
-        return {"watch": {"now_s": self.now_s, "next_seq": self._next_seq, "clock": self.clock.state()}}
+        kept = {"now_s": self.now_s, "next_seq": self._next_seq, "made": self._made, "clock": self.clock.state()}
+        return {"watch": kept}
 
     def _resume(self) -> None:
         kept = self.outbox.get("watch")
         if kept is not None:
             self.now_s, self._next_seq = float(kept["now_s"]), dict(kept["next_seq"])
+            self._made = dict(kept["made"])
             self.clock.restore(kept["clock"])
         self._begin_boot()

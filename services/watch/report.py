@@ -40,6 +40,8 @@ class WatchReport:
         Chunks and records that no server has confirmed. 0 means that nothing was lost.
     refused : dict of str to str
         What the server refused for good, with its reason.
+    lacking : list of str or None
+        Chunks ever made that the server's manifest does not show; None: it could not be asked.
     tally : Tally
         Requests, answers, retries, bytes.
     faults : list of Fault
@@ -56,6 +58,7 @@ class WatchReport:
     sensed: dict[str, int]
     waiting: int
     refused: dict[str, str]
+    lacking: list[str] | None
     tally: Tally
     faults: list[Fault] = field(default_factory=list)
     estimates: list[WristEstimate] = field(default_factory=list)
@@ -64,22 +67,23 @@ class WatchReport:
 
     @property
     def complete(self) -> bool:
-        """Whether the server has confirmed everything and refused nothing."""
-        return self.waiting == 0 and not self.refused
+        """Whether the server has confirmed everything, refused nothing, and its manifest does not say otherwise."""
+        return self.waiting == 0 and not self.refused and not self.lacking
 
     def body(self) -> dict[str, Any]:
         """Return the report without the estimates, JSON-able."""
         return {
             "device_id": self.device_id, "start": self.start, "seconds": round(self.seconds, 3),
-            "sensed": self.sensed, "waiting": self.waiting, "refused": self.refused, "tally": asdict(self.tally),
+            "sensed": self.sensed, "waiting": self.waiting, "refused": self.refused,
+            "lacking": self.lacking, "tally": asdict(self.tally),
             "faults": [f.line() for f in self.faults], "estimates": len(self.estimates),
             "battery_level": round(self.battery_level, 4), "battery_days": round(self.battery_days, 2),
             "complete": self.complete,
         }  # fmt: skip
 
 
-def report_of(assembly: Assembly) -> WatchReport:
-    """Return the report of a watch as it stands."""
+def report_of(assembly: Assembly, lacking: list[str] | None = None) -> WatchReport:
+    """Return the report of a watch as it stands; `lacking` is what `Watch.prove` returned."""
     watch = assembly.watch
     return WatchReport(
         device_id=assembly.device_id,
@@ -88,6 +92,7 @@ def report_of(assembly: Assembly) -> WatchReport:
         sensed=dict(watch.sensed),
         waiting=assembly.outbox.unconfirmed,
         refused=assembly.outbox.refused,
+        lacking=lacking,
         tally=assembly.tally,
         faults=assembly.faults,
         estimates=assembly.estimates,

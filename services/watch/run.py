@@ -7,7 +7,7 @@ from collections.abc import Callable
 from data.recording import Recording
 from services.watch.assembly import Assembly, RunOptions
 from services.watch.faults import PowerLost
-from services.watch.link import HttpTransport, Transport
+from services.watch.link import HttpTransport, LinkDown, Transport
 from services.watch.pace import Pace, real_now_s, real_sleep
 from services.watch.pairing import PairingCode
 from services.watch.report import Progress, WatchReport, report_of
@@ -69,9 +69,16 @@ def run_watch(
         assembly.pair()
         _Life(assembly, pace, sleep).live(on_progress)
         assembly.transport.flush()
-        return report_of(assembly)
+        return report_of(assembly, _prove(assembly))
     finally:
         assembly.close()
+
+
+def _prove(assembly: Assembly) -> list[str] | None:
+    try:
+        return assembly.watch.prove()
+    except LinkDown:
+        return None
 
 
 class _Life:

@@ -145,12 +145,41 @@ class Uplink:
                 return SyncOutcome(done=True)
             self.tally.retries += self._in_flight is not None
             self._in_flight = batch
-            answer = self._post(batch, tokens)
+            answer = self._authorised("/v1/batches", batch.wire, tokens, self._content_type)
         except LinkDown:
             self.tally.count_answer("none")
             return SyncOutcome(done=False, wait_s=self.backoff.failed())
         self.tally.count_answer(str(answer.status))
         return self._judge(batch, answer)
+
+    def compare(self, made: Mapping[str, int]) -> list[tuple[str, str, int]] | None:
+        """Ask the server's manifest which of the chunks 0 … n - 1 of each ``boot/stream`` it lacks; None: it has none.
+
+        Raises
+        ------
+        LinkDown
+            If no answer comes.
+        """
+        tokens = self.pairing.tokens
+        if tokens is None:
+            return None
+        claims = [
+            {"boot_id": name.partition("/")[0], "stream": name.partition("/")[2], "ranges": [[0, n - 1]]}
+            for name, n in made.items()
+            if n > 0
+        ]
+        answer = self._authorised(
+            "/v1/manifest", pack({"device_id": tokens.device_id, "streams": claims}, JSON), tokens
+        )
+        reply = answer.value
+        if answer.status != 200 or not isinstance(reply, dict):
+            return None
+        return [
+            (str(state["boot_id"]), str(state["stream"]), seq)
+            for state in reply["streams"]
+            for first, last in state["missing"]
+            for seq in range(int(first), int(last) + 1)
+        ]
 
     def notice_time(self, reading: ClockReading) -> None:
         """Keep the newest reading of this boot's clocks, so that its chunks can be placed after a reboot."""
@@ -183,31 +212,26 @@ class Uplink:
         self.outbox.keep({"batches": number + 1})
         return _Batch(body, chunks, records, pack(body, self._content_type))
 
-    def _post(self, batch: _Batch, tokens: Tokens) -> Answer:
-        answer = self._send(batch.wire, tokens)
+    def _authorised(self, path: str, body: bytes, tokens: Tokens, content_type: str = JSON) -> Answer:
+        """Send with the access token; where that is refused, with a fresh one."""
+        answer = self._send(path, body, tokens, content_type)
         if answer.status != 401:
             return answer
         self.tally.count_answer("401")
         self.tally.refreshes += 1
-        fresh = self.pairing.refresh()
-        if fresh is None:
-            fresh = self._pair()
-        return self._send(batch.wire, fresh)
+        fresh = self.pairing.refresh() or self._pair()
+        return self._send(path, body, fresh, content_type)
 
-    def _send(self, wire: bytes, tokens: Tokens) -> Answer:
-        headers = {
-            "Content-Type": self._content_type,
-            "Accept": self._content_type,
-            "Authorization": f"Bearer {tokens.access}",
-        }
+    def _send(self, path: str, body: bytes, tokens: Tokens, content_type: str) -> Answer:
+        headers = {"Content-Type": content_type, "Accept": content_type, "Authorization": f"Bearer {tokens.access}"}
         # Chunks are compressed already; JSON's base64 is worth squeezing again.
-        if self._content_type == JSON:
-            wire = zstandard.ZstdCompressor(level=3).compress(wire)
+        if content_type == JSON:
+            body = zstandard.ZstdCompressor(level=3).compress(body)
             headers["Content-Encoding"] = "zstd"
         self.tally.requests += 1
-        self.tally.bytes_sent += len(wire)
-        self.battery.send(len(wire))
-        return self.transport.send(Request("POST", "/v1/batches", wire, headers))
+        self.tally.bytes_sent += len(body)
+        self.battery.send(len(body))
+        return self.transport.send(Request("POST", path, body, headers))
 
     def _judge(self, batch: _Batch, answer: Answer) -> SyncOutcome:
         reply = answer.value

@@ -58,8 +58,28 @@ def test_a_bad_link_to_the_real_service_loses_nothing(
     rates = {"reorder": 0.1, "delay": 0.1, "429": 0.1, "503": 0.1, "truncate": 0.1, "expire_token": 0.1}
     report = watches.run(recording, seed=seed, drop=0.2, duplicate=0.2, offline=120, faults=FaultPlan(seed, rates))
     assert report.complete
+    assert report.lacking == [], "the manifest shows every chunk that was ever made"
     assert len(report.faults) > 2
     assert stored(service) == (report.sensed["chunks"], report.sensed["samples"])
+
+
+def test_what_the_server_lost_is_sent_again_as_long_as_the_watch_has_it(
+    service: LocalService, watches: MockWatch, recording: Recording
+) -> None:
+    watch = watches.open(recording).watch
+    watch.advance(180)
+    boot = watch.clock.boot_id
+    # Said to be confirmed, though it never was sent: what a restored backup of the server looks like to a watch.
+    watch.outbox.confirm([(boot, "ppg", 1)])
+    while not watch.sync().done:
+        pass
+    assert watch.prove() == []
+    assert stored(service)[0] == 6, "`missing` in the answer had asked for it already"
+    watch.advance(240)
+    watch.outbox.confirm([(boot, "ppg", 3), (boot, "acc", 3)])
+    assert sorted(watch.prove() or ()) == [f"{boot}/acc/3", f"{boot}/ppg/3"]
+    assert watch.sync().done
+    assert watch.prove() == []
 
 
 def test_a_service_that_is_away_for_a_while_gets_everything_later(
