@@ -13,7 +13,7 @@ from data.recording import Recording
 from pipelines.falls import scoring
 from pipelines.falls.decoding import FallDecoder
 from pipelines.falls.stillness import movement_after
-from pipelines.falls.trigger import AFTER, BEFORE, SLOT, SPAN, find_impacts
+from pipelines.falls.trigger import AFTER, BEFORE, SLOT, find_impacts, spans_of
 from pipelines.falls.view import LENGTH, SIGNALS, around, view
 from pipelines.motion_grid import AXES, GRID_HZ, LOOKBACK_S, delay_s, motion_grid
 from pipelines.task import ChannelSpec, Estimate, Metrics, Windows, WindowSpec
@@ -78,11 +78,8 @@ class FallDetection:
         trigger_g : float, optional
             In place of the trigger's own threshold (training looks at weaker impacts too).
         """
-        n = max(0, (len(motion_g) - BEFORE - AFTER) // SLOT)
-        if n:
-            spans = np.lib.stride_tricks.sliding_window_view(motion_g, SPAN, axis=0)[::SLOT][:n].transpose(0, 2, 1)
-        else:
-            spans = np.empty((0, SPAN, 3), np.float32)
+        spans = spans_of(motion_g)
+        n = len(spans)
         impacts = find_impacts(spans) if trigger_g is None else find_impacts(spans, trigger_g)
         rows = np.flatnonzero(impacts.fired)
         near = around(spans[rows], impacts.at[rows])

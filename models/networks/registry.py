@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from data.errors import TaskError
+from models.networks import fall_detection
 from models.training.recipe import Recipe
 
-_ALL: tuple[Recipe, ...] = ()
+_ALL: tuple[Recipe, ...] = (fall_detection.RECIPE,)
 RECIPES = {recipe.task.name: recipe for recipe in _ALL}
 
 

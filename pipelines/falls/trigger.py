@@ -36,6 +36,14 @@ class Impacts:
     peak_g: NDArray[np.float32]
 
 
+def spans_of(motion_g: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return each window of samples on the grid with its context, shape (n_windows, SPAN, 3), without copying."""
+    n = (len(motion_g) - BEFORE - AFTER) // SLOT
+    if n < 1:
+        return np.empty((0, SPAN, 3), np.float32)
+    return np.lib.stride_tricks.sliding_window_view(motion_g, SPAN, axis=0)[::SLOT][:n].transpose(0, 2, 1)
+
+
 def find_impacts(motion_g: NDArray[np.float32], trigger_g: float = TRIGGER_G) -> Impacts:
     """
     Look for an impact in each window: three multiplications a sample and a maximum.

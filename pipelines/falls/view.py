@@ -9,7 +9,7 @@ from pipelines.falls.trigger import AFTER, BEFORE
 from pipelines.motion_grid import GRID_HZ
 
 LENGTH = BEFORE + AFTER
-SIGNALS = ("size", "along_before", "along_after", "tilt_before", "tilt_after", "jerk")
+SIGNALS = ("size", "along_before", "along_after", "tilt_before", "tilt_after", "jerk", "unrest")
 _BEFORE_SPAN = slice(0, BEFORE - round(1.0 * GRID_HZ))  # the second before the last: posture as it was
 _AFTER_SPAN = slice(BEFORE + round(0.75 * GRID_HZ), LENGTH)  # the last second: posture as it became
 _SMOOTH = 11  # samples (0.55 s): what is left of the movement is posture
@@ -38,9 +38,10 @@ def view(impact_g: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     Return the network's input for samples around impacts.
 
-    All six signals are lengths and inner products of the vectors among themselves, so that turning or mirroring the
+    All signals are lengths and inner products of the vectors among themselves, so that turning or mirroring the
     watch (other wrist, other side) changes nothing: size of the acceleration; its part along gravity as it was before
-    and as it became after; cosine between the smoothed vector and those two; size of its change.
+    and as it became after; cosine between the smoothed vector and those two; size of its change; strength of what the
+    smoothing takes away.
 
     Parameters
     ----------
@@ -49,15 +50,17 @@ def view(impact_g: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of float32, shape (n, 1, LENGTH, 6)
+    ndarray of float32, shape (n, 1, LENGTH, 7)
         Compressed to a range of about [-2, 2.5].
     """
     x = hold(impact_g)
     size = np.linalg.norm(x, axis=2)
-    smooth = _unit(_box(x, _SMOOTH))
+    posture = _box(x, _SMOOTH)
+    smooth = _unit(posture)
     before = _unit(x[:, _BEFORE_SPAN].mean(axis=1))
     after = _unit(x[:, _AFTER_SPAN].mean(axis=1))
     change = np.linalg.norm(np.diff(x, axis=1, prepend=x[:, :1]), axis=2)
+    unrest = np.sqrt(np.maximum(_box(((x - posture) ** 2).sum(axis=2, keepdims=True), _SMOOTH)[..., 0], 0))
     signals = (
         np.log2(size + 0.35),
         np.arcsinh(_along(x, before)),
@@ -65,6 +68,7 @@ def view(impact_g: NDArray[np.float32]) -> NDArray[np.float32]:
         _along(smooth, before),
         _along(smooth, after),
         np.log2(change + 0.06) / 2 + 1,
+        np.log2(unrest + 0.03) / 2 + 1,
     )
     return np.stack(signals, axis=-1).astype(np.float32)[:, None]
 
