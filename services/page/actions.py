@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from services.page.views.events import ACTIONS
+from services.page.views.events import ACTIONS, KINDS, RESPONSE, response_id, state_of
 from services.page.wearer import Wearer
 from services.store import accounts, records
+from services.store.records import Record
 from services.store.tables import audit, chunks, quarantine, streams
 from services.sync.context import service
 from services.sync.fields import from_us
@@ -36,20 +36,22 @@ def act_on_event(who: Wearer, event_id: str, state: str, note: str | None) -> No
         raise Problem("not-found", "there is no such event; /events lists them") from None
 
     def change(conn: Connection) -> None:
-        stored = records.by_id(conn, who.user_id, [key])
-        record = stored.get(key)
-        if record is None or record.deleted or record.kind not in ("fall", "irregular_rhythm"):
+        record = records.by_id(conn, who.user_id, [key]).get(key)
+        if record is None or record.deleted or record.kind not in KINDS:
             raise Problem("not-found", "there is no such event; /events lists them")
-        data = dict(record.data)
+        ident = response_id(who.user_id, record)
+        stored = records.by_id(conn, who.user_id, [ident])
+        data = dict(stored[ident].data) if ident in stored else {"event": record.id.hex()}
         if note is not None:
             data["note"] = note.strip()[:NOTE_MAX]
         if state:
-            present = str(data.get("value", ""))
+            present = state_of(record, stored.get(ident))
             if state not in ACTIONS.get(present, ()):
                 raise Problem("conflict", f"an event that is {present!r} cannot become {state!r}; reload the page")
             step = {"state": state, "at": from_us(who.now_us), "by": who.scope}
             data |= {"value": state, "history": [*data.get("history", []), step]}
-        records.put(conn, who.user_id, [replace(record, data=data)], stored)
+        answer = Record(ident, RESPONSE, record.start_us, record.end_us, record.utc_offset_s, None, "page", data=data)
+        records.put(conn, who.user_id, [answer], stored)
 
     service().store.write(change)
 

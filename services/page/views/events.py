@@ -8,9 +8,12 @@ from sqlalchemy import Connection
 
 from services.page import queries
 from services.page.wearer import Wearer
+from services.store import records
 from services.store.records import Record
 
 KINDS = ("fall", "irregular_rhythm")
+# What people did about an event: a record of its own, so that a late word of the watch cannot undo it.
+RESPONSE = "event_response"
 LIMIT = 100
 # What a person may turn a fall into, from each state of its life.
 ACTIONS = {"detected": ("cancelled", "acknowledged"), "alerted": ("acknowledged",), "cancelled": (), "acknowledged": ()}
@@ -19,17 +22,31 @@ ACTIONS = {"detected": ("cancelled", "acknowledged"), "alerted": ("acknowledged"
 def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
     """Return what the template shows."""
     found = queries.latest(conn, wearer.user_id, KINDS, LIMIT)
-    return {"events": [event(record, wearer) for record in found]}
+    answers = records.by_id(conn, wearer.user_id, [response_id(wearer.user_id, r) for r in found])
+    return {"events": [event(r, answers.get(response_id(wearer.user_id, r)), wearer) for r in found]}
 
 
-def event(record: Record, wearer: Wearer) -> dict[str, Any]:
+def response_id(user_id: int, record: Record) -> bytes:
+    """Return the id of the response to an event."""
+    return records.derived_id(user_id, "page", record.id.hex(), RESPONSE, record.start_us, record.end_us)
+
+
+def state_of(record: Record, response: Record | None) -> str:
+    """Return where an event stands: what a person decided wins over what the watch says."""
+    decided = str(response.data.get("value", "")) if response else ""
+    return decided or str(record.data.get("value", ""))
+
+
+def event(record: Record, response: Record | None, wearer: Wearer) -> dict[str, Any]:
     """Return one event as shown."""
-    state = str(record.data.get("value", ""))
+    state = state_of(record, response)
+    answered = response.data if response else {}
     return {
         "id": record.id.hex(), "kind": record.kind, "state": state,
         "at": wearer.moment(record.start_us, record.utc_offset_s),
         "confidence": record.data.get("confidence", record.quality),
-        "history": record.data.get("history") or [], "note": record.data.get("note", ""),
+        "history": [*(record.data.get("history") or []), *(answered.get("history") or [])],
+        "note": answered.get("note") or record.data.get("note", ""),
         "actions": ACTIONS.get(state, ()) if record.kind == "fall" else (),
         "device": record.device_id,
     }  # fmt: skip

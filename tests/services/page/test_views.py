@@ -5,12 +5,17 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import Connection, select
 
 from services.page.catalogue import LANGUAGES, choose, messages, translator
+from services.store import records
+from services.store.store import Store
+from services.store.tables import records as records_table
 
 VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data")
 PAGE = Path(__file__).parents[3] / "services" / "page"
@@ -170,3 +175,22 @@ def test_the_vendored_library_is_the_published_one(static_folder: Path) -> None:
     sums = (static_folder / "vendor" / "SHA256SUMS").read_text().split("\n")
     for digest, name in (line.split() for line in sums if line):
         assert hashlib.sha256((static_folder / "vendor" / name).read_bytes()).hexdigest() == digest
+
+
+def test_a_late_word_of_the_watch_does_not_undo_what_a_person_decided(page_store: Store, owner: FlaskClient) -> None:
+    """The watch's countdown ends and says `alerted` after the caregiver acknowledged."""
+    own = {"Sec-Fetch-Site": "same-origin"}
+    address = f"/events/{event_id(owner)}"
+    owner.post(address, data={"state": "acknowledged"}, headers=own)
+    key = bytes.fromhex(address.rsplit("/", 1)[1])
+
+    def late(conn: Connection) -> None:
+        (user,) = conn.execute(select(records_table.c.user_id).where(records_table.c.id == key)).scalars()
+        stored = records.by_id(conn, user, [key])
+        renewed = replace(stored[key], data={**stored[key].data, "value": "alerted"}, client_record_version=9)
+        records.put(conn, user, [renewed], stored)
+
+    page_store.write(late)
+    shown = text_of(owner.get("/events").text)
+    assert "Acknowledged" in shown
+    assert "Alerted" not in shown
