@@ -26,6 +26,7 @@ from models.commands.run import train as train_command
 from services.commands import serve as service_commands
 from services.commands.demo import demo as demo_command
 from services.commands.fleet import fleet as fleet_command
+from services.commands.mock_person import mock_person as mock_person_command
 from services.commands.watch import watch as watch_command
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("watch")(watch_command)
 app.command("fleet")(fleet_command)
+app.command("mock-person")(mock_person_command)
 app.command("serve")(service_commands.serve)
 app.command("api")(service_commands.api)
 app.command("worker")(service_commands.worker)
