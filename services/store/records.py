@@ -169,6 +169,11 @@ def replace_units(
     return put(conn, user_id, final, stored)
 
 
+def last_change(conn: Connection, user_id: int) -> int:
+    """Return the number of the user's newest change."""
+    return conn.execute(select(users.c.last_change).where(users.c.user_id == user_id)).scalar() or 0
+
+
 @dataclass(frozen=True)
 class Page:
     """A part of the feed: records as they are now, the change number to go on from, and whether more is there."""

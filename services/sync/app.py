@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from services.page.blueprint import mount as mount_page
 from services.store.store import Store
-from services.sync import batches, changes, manifest, ops, pairing, quarantine, recordroutes
+from services.sync import batches, changes, live, manifest, ops, pairing, quarantine, reads, recordroutes
 from services.sync.auth import COOKIE, guard
 from services.sync.config import Settings
 from services.sync.context import Service
@@ -25,7 +25,7 @@ _log = logging.getLogger("wristwise.sync")
 # Every blueprint of the API, in the order of the documentation; the companion page is mounted beside them.
 BLUEPRINTS = (
     pairing.blueprint, batches.blueprint, manifest.blueprint, quarantine.blueprint, recordroutes.blueprint,
-    changes.blueprint, ops.blueprint,
+    changes.blueprint, reads.blueprint, live.blueprint, ops.blueprint,
 )  # fmt: skip
 _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "Access token; scopes: watch, companion, caregiver."},

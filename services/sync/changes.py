@@ -18,6 +18,7 @@ from services.store.records import Page
 from services.sync.clientrecords import Kind, RecordBody, record_body
 from services.sync.context import service, who
 from services.sync.fields import Body, Identifier, Reply
+from services.sync.kinds import EVENTS
 from services.sync.operation import operation
 from services.sync.problems import Problem
 from services.sync.wire import reply
@@ -25,7 +26,7 @@ from services.sync.wire import reply
 blueprint = APIBlueprint("changes", __name__, abp_tags=[Tag(name="changes")])
 # Other processes' commits are seen by looking; ours wake the wait at once.
 _LOOK_S = 0.5
-START_KINDS = ("fall",)  # what a caregiver may see
+CAREGIVER_KINDS = EVENTS  # what a caregiver may see
 
 
 class ChangesQuery(Body):
@@ -104,9 +105,9 @@ def put_cursor(path: ClientPath, body: Acknowledgement) -> Response:
 def visible_kinds(scope: str, wanted: str | None) -> list[str]:
     """Return the kinds to look for; a caregiver sees events only. Empty: all."""
     if scope == "caregiver":
-        if wanted not in (None, *START_KINDS):
-            raise Problem("forbidden", f"a caregiver sees events only: {', '.join(START_KINDS)}")
-        return [wanted] if wanted else list(START_KINDS)
+        if wanted not in (None, *CAREGIVER_KINDS):
+            raise Problem("forbidden", f"a caregiver sees events only: {', '.join(CAREGIVER_KINDS)}")
+        return [wanted] if wanted else list(CAREGIVER_KINDS)
     return [wanted] if wanted else []
 
 
@@ -135,10 +136,11 @@ def _page(user_id: int, after: int, limit: int, kinds: list[str]) -> Page:
         raise Problem("cursor-expired", str(error), restart="/v1/changes") from error
 
 
-def write_cursor(change_no: int, user_id: int) -> str:
-    """Return an opaque cursor that only this user's reader can use."""
+def write_cursor(change_no: int, user_id: int, secret: str | None = None) -> str:
+    """Return an opaque cursor that only this user's reader can use; `secret` is for use outside of a request."""
     text = f"1.{change_no}"
-    return base64.urlsafe_b64encode(f"{text}.{_sign(text, user_id)}".encode()).decode().rstrip("=")
+    signature = _sign(text, user_id, secret or service().settings.secret)
+    return base64.urlsafe_b64encode(f"{text}.{signature}".encode()).decode().rstrip("=")
 
 
 def read_cursor(cursor: str, user_id: int) -> int:
@@ -146,7 +148,8 @@ def read_cursor(cursor: str, user_id: int) -> int:
     try:
         text, _, signature = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().rpartition(".")
         version, _, number = text.partition(".")
-        if version == "1" and hmac.compare_digest(signature.encode(), _sign(text, user_id).encode()):
+        expected = _sign(text, user_id, service().settings.secret)
+        if version == "1" and hmac.compare_digest(signature.encode(), expected.encode()):
             return int(number)
     except ValueError:
         pass
@@ -154,6 +157,5 @@ def read_cursor(cursor: str, user_id: int) -> int:
                   restart="/v1/changes")  # fmt: skip
 
 
-def _sign(text: str, user_id: int) -> str:
-    key = service().settings.secret.encode()
-    return hmac.new(key, f"cursor/{user_id}/{text}".encode(), hashlib.sha256).hexdigest()[:16]
+def _sign(text: str, user_id: int, secret: str) -> str:
+    return hmac.new(secret.encode(), f"cursor/{user_id}/{text}".encode(), hashlib.sha256).hexdigest()[:16]

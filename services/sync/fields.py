@@ -52,7 +52,7 @@ Instant = Annotated[
     datetime,
     BeforeValidator(_text),
     AfterValidator(_aware),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-24T12:00:00Z"]}),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Bytes = Annotated[
     bytes, BeforeValidator(_bytes), WithJsonSchema({"type": "string", "contentEncoding": "base64"})
