@@ -1,0 +1,107 @@
+"""A person's day with the page, in a real Chromium: pair, see a live value, a fall, a night, and leave."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from services.store import accounts
+from services.store.migrate import open_store
+from services.sync.config import Settings
+from services.sync.server import running
+from tests.services.page import browser
+from tests.services.page.conftest import SECRET
+
+pytestmark = [
+    pytest.mark.skipif(not browser.installed(), reason="needs Debian's chromium and chromium-driver, which are absent"),
+    pytest.mark.xdist_group("chromium"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+# The goal of a live value is 3 s from accepted to shown; this bound is only there so that a failure ends.
+PATIENCE_S = 15
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}", durable=False)
+    store.write(lambda conn: accounts.create_user(conn, "owner", "the owner's secret"))
+    store.close()
+    settings = Settings(store=store.url, secret=SECRET, rate_per_minute=0, signin_per_minute=0)
+    with running(settings, abilities=[]) as service:
+        yield service.url
+
+
+class Watch:
+    """The other side: pairs and writes records over HTTP, as a watch in edge mode does."""
+
+    def __init__(self, url: str) -> None:
+        self.http = httpx.Client(base_url=url, trust_env=False)
+        asked = {"client_id": "wristwise-watch", "device_name": "<img src=x onerror=alert(1)>", "device_id": "w1"}
+        self.pairing = self.http.post("/oauth/device_authorization", data=asked).json()
+
+    def fetch_token(self) -> None:
+        form = {"client_id": "wristwise-watch", "device_code": self.pairing["device_code"], "grant_type": GRANT}
+        token = self.http.post("/oauth/token", data=form).json()["access_token"]
+        self.http.headers["Authorization"] = f"Bearer {token}"
+
+    def say(self, kind: str, value: float | str, name: str, start_s: float = -8, end_s: float = 0, **data: Any) -> None:
+        now = dt.datetime.now(dt.UTC)
+        at = {k: (now + dt.timedelta(seconds=s)).isoformat() for k, s in (("start", start_s), ("end", end_s))}
+        record = {
+            "client_record_id": name, "client_record_version": 1, "kind": kind, **at, "utc_offset_s": 0,
+            "value": value, "quality": 0.9, "data": data,
+        }  # fmt: skip
+        body = {
+            "batch_id": "6b0c1c1e-0000-4000-8000-000000000001", "device_id": "w1", "chunks": [], "records": [record],
+            "sent": {"monotonic_us": 1, "wall": now.isoformat(), "utc_offset_s": 0},
+        }  # fmt: skip
+        answer = self.http.post("/v1/batches", json=body)
+        assert answer.status_code == 200, answer.text
+
+
+def test_pairing_a_live_value_a_fall_a_night_and_deletion(url: str) -> None:
+    with browser.chromium(390) as driver:
+        wait = WebDriverWait(driver, PATIENCE_S, ignored_exceptions=[StaleElementReferenceException])
+        browser.sign_in(driver, url, "owner", "the owner's secret")
+
+        watch = Watch(url)
+        driver.get(watch.pairing["verification_uri_complete"].replace("localhost", "127.0.0.1"))
+        assert driver.find_element(By.NAME, "code").get_attribute("value") == watch.pairing["user_code"]
+        driver.find_element(By.CSS_SELECTOR, "main form.row button").click()
+        wait.until(lambda d: "The watch is paired." in d.find_element(By.TAG_NAME, "main").text)
+        watch.fetch_token()
+        driver.get(url + "/devices")
+        assert "<img src=x" in driver.find_element(By.TAG_NAME, "main").text  # the name is text, and nothing ran
+
+        watch.say("heart_rate", 64.0, "hr-1", -60, -52)
+        driver.get(url + "/")
+        assert driver.find_element(By.ID, "live-bpm").text == "64"
+        watch.say("heart_rate", 93.0, "hr-2")
+        wait.until(lambda d: d.find_element(By.ID, "live-bpm").text == "93")
+        watch.say("fall", "detected", "fall-1", confidence=0.9)
+        wait.until(lambda d: "A fall was detected" in d.find_element(By.ID, "live-alert").text)
+
+        driver.get(url + "/events")
+        driver.find_element(By.CSS_SELECTOR, "button[value=acknowledged]").click()
+        wait.until(lambda d: "Acknowledged" in d.find_element(By.TAG_NAME, "main").text)
+
+        stages = "W" * 20 + "L" * 300 + "D" * 120 + "R" * 100
+        watch.say("sleep", 260.0, "night", -4 * 3600 - 60, -60, hypnogram=stages, efficiency=0.96, sol_min=10.0)
+        driver.get(url + "/night")
+        assert "4 h 20 min" in driver.find_element(By.TAG_NAME, "main").text
+
+        driver.get(url + "/data")
+        driver.find_element(By.NAME, "confirm").send_keys("delete")
+        driver.find_element(By.CSS_SELECTOR, "#delete-form button").click()
+        wait.until(lambda d: d.current_url.endswith("/login"))
+        assert watch.http.get("/v1/changes").status_code == 401
+        assert browser.severe(driver) == []
