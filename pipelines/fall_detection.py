@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,6 @@ WINDOW = WindowSpec(length_s=(SLOT + AFTER) / GRID_HZ, step_s=SLOT / GRID_HZ, co
 _ENOUGH = 0.5  # of the samples around an impact; below, nothing is said
 
 
-@dataclass(frozen=True)
 class FallDetection:
     """
     Falls from the wrist's accelerometer.

@@ -30,7 +30,6 @@ LIMIT_G = 4.0
 WALKING = frozenset({"walk", "run", "stairs"})  # activities whose rhythm is steps, see `gated`
 
 
-@dataclass(frozen=True)
 class StepCounting:
     """Steps and cadence from the size of the wrist's acceleration: autocorrelation, no network."""
 
