@@ -36,6 +36,8 @@ class LocalService:
         Address of the running service; it stays the same through `stop` and `start`.
     store : Store
         Its store, for tests that look inside.
+    owner_secret : str
+        Secret of the account `OWNER`.
     companion : Companion
         The user's phone, signed in: approves watches, reads what came of them.
     """
@@ -45,7 +47,7 @@ class LocalService:
         self._abilities = abilities
         given = {"store": f"sqlite:///{path}", "secret": secrets.token_hex(32)}
         self._settings = Settings(**{**given, "rate_per_minute": 0, "signin_per_minute": 0, **settings})
-        self._owner_secret = secrets.token_hex(16)
+        self.owner_secret = secrets.token_hex(16)
         self._running = ExitStack()
         self._port = 0
         self.url = ""
@@ -58,8 +60,8 @@ class LocalService:
         self.url, self.store = service.url, service.store
         self._port = int(self.url.rsplit(":", 1)[1])
         if not self.store.read(accounts.has_users):
-            self.store.write(lambda conn: accounts.create_user(conn, OWNER, self._owner_secret))
-        self.companion = Companion(self.url, OWNER, self._owner_secret)
+            self.store.write(lambda conn: accounts.create_user(conn, OWNER, self.owner_secret))
+        self.companion = Companion(self.url, OWNER, self.owner_secret)
         self._running.callback(self.companion.close)
 
     def stop(self) -> None:

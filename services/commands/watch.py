@@ -32,7 +32,7 @@ def watch(
     faults: Annotated[Path | None, typer.Option(help="Fault script, JSON or YAML (docs/mock-watch.md).")] = None,
     keep_faults: Annotated[Path | None, typer.Option(help="Write what happened as a script to replay.")] = None,
     edge: Annotated[bool, typer.Option("--edge", help="Infer on the wrist; raw signals stay there.")] = False,
-    infer: Annotated[bool, typer.Option("--infer", help="Infer on the wrist too, and say so in the report.")] = False,
+    infer: Annotated[bool, typer.Option("--infer", help="Infer on the wrist too; compare with the server.")] = False,
     runtime: Annotated[str, typer.Option(help="What runs the models on the wrist: litert or micro.")] = "litert",
     seed: Annotated[int, typer.Option(help="Decides faults, jitter and the synthetic wearer.")] = 0,
     minutes: Annotated[float, typer.Option(help="Length of the synthetic recording.")] = 10.0,
@@ -63,6 +63,8 @@ def watch(
     if keep_faults is not None:
         keep_faults.write_text(json.dumps({"seed": seed, "script": [f.line() for f in report.faults]}, indent=1))
     typer.echo(json.dumps(report.body(), indent=1) if as_json else sentence(report))
+    if infer and not as_json:
+        typer.echo("\n".join(agreements(server, user, report)))
     if not report.complete:
         raise typer.Exit(1)
 
@@ -100,6 +102,27 @@ def code_shower(server: str, user: str) -> Callable[[PairingCode], None]:
         typer.echo(f"Pair this watch: enter {code.user_code} at {code.verification_uri}", err=True)
 
     return show
+
+
+def agreements(server: str, user: str, report: WatchReport, patience_s: float = 60.0) -> list[str]:
+    """Return, a line a kind, how the watch's estimates compare with the server's, once that has computed them."""
+    secret = os.environ.get("WRISTWISE_WEARER_SECRET", "")
+    if not secret:
+        return ["set WRISTWISE_WEARER_SECRET to see how the server's estimates compare with the watch's"]
+    from services.watch import Companion
+    from services.watch.compare import compare
+    from services.watch.compare import sentence as agreement
+
+    companion = Companion(server, user, secret)
+    try:
+        path = f"/v1/manifest?device_id={report.device_id}"
+        companion.wait_until(lambda: companion.call("GET", path)["complete"], patience_s)
+        found = compare(report, companion.records())
+    finally:
+        companion.close()
+    return [agreement(a) for a in found] or [
+        "the watch inferred nothing: no task fits its channels, or none is shipped"
+    ]
 
 
 def words(progress: Progress) -> str:

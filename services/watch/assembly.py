@@ -177,6 +177,7 @@ class Assembly:
         self._estimates.extend(old.estimates)
         self.watch = self._switch_on()
         self.watch.happened, self.watch.sensed = old.happened, old.sensed
+        self.watch.boots = old.boots
         self.watch.reboot()
 
     def close(self) -> None:

@@ -65,6 +65,11 @@ class WatchClock:
         """UUID of the present boot."""
         return str(uuid.uuid5(_BOOTS, f"{self.name}/{self.boots}"))
 
+    @property
+    def boot_at_s(self) -> float:
+        """Device time at which the present boot began."""
+        return self._boot_at_s
+
     def monotonic_us(self, device_s: float) -> int:
         """Return microseconds since boot at device time `device_s`."""
         return round((device_s - self._boot_at_s) * 1e6)

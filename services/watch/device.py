@@ -97,6 +97,7 @@ class Watch:
         self.now_s = 0.0
         self.estimates: list[WristEstimate] = []
         self.happened: list[Fault] = []
+        self.boots: dict[str, float] = {}
         self.sensed = {"chunks": 0, "samples": 0, "bytes": 0}
         self._next_seq: dict[str, int] = {}
         self._made: dict[str, int] = {}
@@ -235,6 +236,7 @@ class Watch:
             self.clock.travel(int(fault.value))
 
     def _begin_boot(self) -> None:
+        self.boots[self.clock.boot_id] = self.clock.boot_at_s
         if self.inference is not None:
             self.inference.begin(self.clock.boot_id, [c for s in self.streams for c in s.channels])
 

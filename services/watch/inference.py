@@ -51,6 +51,20 @@ class _Line:
         self.decoder = self.task.decoder(config=self.model.bundle.config if self.model else None)
         self.begun = False
 
+    def known(self, channel: Channel) -> Channel:
+        """Return a required channel from its first to its last sample that was sensed, another as it is.
+
+        A window is whole once all that it needs was sensed: what is missing at the end may yet be the hole that ends
+        the stretch.
+        """
+        if not any(spec.required and spec.name == channel.name for spec in self.task.channels):
+            return channel
+        there = np.flatnonzero(np.isfinite(channel.samples))
+        if not there.size:
+            return channel.slice(0.0, 0.0)
+        first, last = channel.times()[[there[0], there[-1]]]
+        return channel.slice(float(first), float(last) + 0.5 / channel.fs_hz)
+
     def starts(self, channels: Mapping[str, Channel]) -> list[float]:
         """Return the times in `channels` at which a new stretch begins: after a hole in a required channel."""
         found: set[float] = set()
@@ -96,7 +110,7 @@ class OnWatch:
         present = set(channels)
         self._boot_id, self._lines = boot_id, {}
         for name in self.tasks:
-            if name not in TASKS or not all(c.name in present for c in TASKS[name].channels if c.required):
+            if name not in tuple(TASKS) or not all(c.name in present for c in TASKS[name].channels if c.required):
                 continue
             try:
                 model = self._model(name)
@@ -125,7 +139,7 @@ class OnWatch:
             for start_s, end_s in itertools.pairwise(borders):
                 if start_s > -math.inf:
                     line.restart(start_s)
-                piece = {k: v.slice(start_s, end_s) for k, v in mine.items()}
+                piece = {k: line.known(v.slice(start_s, end_s)) for k, v in mine.items()}
                 piece = {k: v for k, v in piece.items() if v.samples.size}
                 version = line.model.bundle.version if line.model else line.task.version
                 found.extend(WristEstimate(name, version, self._boot_id, e) for e in self._run(line, piece))

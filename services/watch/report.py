@@ -48,6 +48,8 @@ class WatchReport:
         What went wrong, as a script that makes it go wrong again.
     estimates : list of WristEstimate
         What the watch itself inferred, if it did.
+    boots : dict of str to float
+        Device time at which each boot began.
     battery_level, battery_days : float
         Charge left of 1, and days a full cell lasts at this draw (a stated model; see `battery`).
     """
@@ -62,6 +64,7 @@ class WatchReport:
     tally: Tally
     faults: list[Fault] = field(default_factory=list)
     estimates: list[WristEstimate] = field(default_factory=list)
+    boots: dict[str, float] = field(default_factory=dict)
     battery_level: float = 1.0
     battery_days: float = float("inf")
 
@@ -96,6 +99,7 @@ def report_of(assembly: Assembly, lacking: list[str] | None = None) -> WatchRepo
         tally=assembly.tally,
         faults=assembly.faults,
         estimates=assembly.estimates,
+        boots=dict(watch.boots),
         battery_level=assembly.battery.level,
         battery_days=assembly.battery.days(watch.now_s),
     )

@@ -1,0 +1,124 @@
+"""The same signal inferred on the wrist and on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.recording import Channel, Recording
+from data.synthetic.wearer import wearer
+from pipelines.registry import Registry
+from services.local import LocalService
+from services.pytest_plugin import MockWatch
+from services.watch import Fault, FaultPlan, inference
+from services.watch.compare import compare, sentence
+from services.watch.inference import OnWatch
+from tests.services.fake_task import PulseModel, PulseTask, pulse_ability
+
+
+class WristModel(PulseModel):
+    """The fake task's network under the interface of `Model`."""
+
+    bundle = SimpleNamespace(version="v1", config={})
+
+    def predict(self, windows: Any, *, resume: bool = False) -> Any:
+        return super().predict(windows)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalService]:
+    monkeypatch.setattr(inference, "TASKS", Registry((PulseTask(),)))
+    monkeypatch.setattr(inference, "open_model", lambda task, runtime: WristModel())
+    local = LocalService(tmp_path / "w.db", (pulse_ability(),))
+    local.start()
+    yield local
+    local.stop()
+
+
+@pytest.fixture
+def worn() -> Recording:
+    """Twelve minutes of pulse; forty seconds in the middle were not sensed."""
+    whole = wearer(["ppg"], seconds=720, seed=5)
+    samples = whole.channels["ppg"].samples.copy()
+    samples[64 * 301 : 64 * 341] = np.nan
+    return replace(whole, channels={"ppg": Channel("ppg", 64.0, samples)})
+
+
+def test_watch_and_server_say_the_same_of_every_span(service: LocalService, worn: Recording) -> None:
+    report = MockWatch(service).run(worn, infer=True, tasks=("pulse",), drop=0.2, duplicate=0.2, seed=2)
+    assert report.complete
+    assert service.settle()
+    (found,) = compare(report, service.companion.records())
+    assert found.identical, sentence(found)
+    assert found.both > 300
+    assert found.largest == pytest.approx(0.0, abs=1e-3)
+    assert sentence(found) == f"heart_rate: watch and server say the same of all {found.both} spans"
+
+
+def test_after_a_reboot_they_still_agree(service: LocalService, worn: Recording) -> None:
+    plan = FaultPlan(script=(Fault("reboot", at_s=200.5, value=21.3),))
+    report = MockWatch(service).run(worn, infer=True, tasks=("pulse",), faults=plan)
+    assert service.settle()
+    (found,) = compare(report, service.companion.records())
+    assert found.identical, sentence(found)
+    assert len(report.boots) == 2
+
+
+def test_another_model_on_the_wrist_is_named_as_the_reason(
+    service: LocalService, worn: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WristModel, "bundle", SimpleNamespace(version="v2", config={}))
+    monkeypatch.setattr(WristModel, "predict", lambda self, windows, *, resume=False: {
+        "bpm": windows.inputs["mean"][:, 0] + 1.0})  # fmt: skip
+    report = MockWatch(service).run(worn, infer=True, tasks=("pulse",))
+    assert service.settle()
+    (found,) = compare(report, service.companion.records())
+    assert not found.identical
+    assert found.largest is not None
+    assert found.largest > 0.5
+    assert "the watch ran model v2, the server v1" in sentence(found)
+
+
+def test_in_edge_mode_only_records_leave_and_raw_signal_can_still_be_asked_for(
+    service: LocalService, worn: Recording
+) -> None:
+    watches = MockWatch(service)
+    report = watches.run(worn, edge=True, tasks=("pulse",), name="edgy")
+    assert report.complete
+    records = service.companion.records("heart_rate")
+    assert 11 <= len(records) <= 13
+    assert all(r["client_record_id"] for r in records)
+    assert report.tally.bytes_sent < 0.25 * report.sensed["bytes"]
+    wrist = watches.open(worn, edge=True, tasks=("pulse",), name="asked")
+    wrist.watch.advance(720)
+    assert wrist.outbox.held == 0
+    assert wrist.watch.release_raw(360.0, 480.0) == 2
+    while not wrist.watch.sync().done:
+        pass
+    assert wrist.tally.stored == 2
+    watches.close()
+
+
+def test_a_hole_of_more_than_half_a_minute_begins_a_new_stretch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "TASKS", Registry((PulseTask(),)))
+    wrist = OnWatch(("pulse", "no-such-task"), models={"pulse": WristModel()})  # type: ignore[dict-item]
+    wrist.begin("b", ["ppg"])
+    assert wrist.running == ("pulse",)
+    signal = Channel("ppg", 8.0, np.full(8 * 200, 60.0, np.float32))
+    signal.samples[8 * 60 : 8 * 100] = np.nan
+    found = wrist.push({"ppg": signal})
+    starts = [e.estimate.start_s for e in found]
+    assert max(s for s in starts if s < 60) <= 60
+    assert min(s for s in starts if s > 60) == 100.0
+
+
+def test_a_watch_without_the_tasks_channels_does_not_run_it() -> None:
+    wrist = OnWatch()
+    wrist.begin("b", ["ecg"])
+    assert wrist.running == ()
