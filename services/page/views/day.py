@@ -23,6 +23,9 @@ def view(conn: Connection, wearer: Wearer, date: dt.date) -> dict[str, Any]:
     heart = queries.bucket_means(conn, wearer.user_id, "heart_rate", start, end, queries.MINUTE_US)
     bands = between(conn, wearer.user_id, BANDS, start - days.DAY_US, end)
     inside = [r for r in bands if r.end_us > start]
+    # The context says what the activity, the sleep and the contact add up to: where it is known, it is enough.
+    if any(r.kind == "context" for r in inside):
+        inside = [r for r in inside if r.kind == "context"]
     steps = between(conn, wearer.user_id, ["steps"], start, end)
     active = between(conn, wearer.user_id, ["active_minutes"], start, end)
     cut = _merged(inside, start, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from sqlalchemy import Connection
@@ -45,8 +46,20 @@ def event(record: Record, response: Record | None, wearer: Wearer) -> dict[str, 
         "id": record.id.hex(), "kind": record.kind, "state": state,
         "at": wearer.moment(record.start_us, record.utc_offset_s),
         "confidence": record.data.get("confidence", record.quality),
-        "history": [*(record.data.get("history") or []), *(answered.get("history") or [])],
+        "history": [
+            {**step, "at": _clock(step.get("at"), record, wearer)}
+            for step in (*(record.data.get("history") or []), *(answered.get("history") or []))
+            if isinstance(step, dict)
+        ],
         "note": answered.get("note") or record.data.get("note", ""),
         "actions": ACTIONS.get(state, ()) if record.kind == "fall" else (),
         "device": record.device_id,
     }  # fmt: skip
+
+
+def _clock(at: Any, record: Record, wearer: Wearer) -> str:
+    try:
+        moment = dt.datetime.fromisoformat(str(at))
+        return wearer.moment(int(moment.timestamp() * 1e6), record.utc_offset_s)
+    except ValueError:
+        return str(at)[:32]
