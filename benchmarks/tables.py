@@ -16,7 +16,10 @@ _BLOCK = re.compile(r"(<!-- goals: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re
 
 def goals_table(name: str) -> str:
     """Return the table of goals of one result file as Markdown."""
-    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        return "Not measured yet.\n"
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     rows = ["| goal | wanted | measured | reached | command |", "|---|---|---|---|---|"]
     for goal in result["goals"]:
         interval = f" ({goal['interval']})" if goal.get("interval") else ""
