@@ -115,13 +115,15 @@ class FallRecipe:
             y = 0.5 * y + 0.5 * teacher.predict(x, batch_size=2048, verbose=0)[:, 0]
         falls = examples.targets[OUTPUT][:, 0] == 1
         share = 1.0 / (len(_CLIPS_G) * _COPIES)
-        steps = max(1, int(epochs * (falls.sum() + share * (~falls).sum()) / _BATCH))
+        each_epoch = falls.sum() + share * (~falls).sum()
+        batch = int(np.clip(each_epoch // 16, 8, _BATCH))  # a quick run has few rows and still needs its steps
+        steps = max(1, int(epochs * each_epoch / batch))
         rate = tf_keras.optimizers.schedules.CosineDecay(_RATE, steps)
         model.compile(tf_keras.optimizers.Adam(rate), "binary_crossentropy")
         for epoch in range(epochs):
             rows = rng.permutation(np.flatnonzero(falls | (rng.random(y.size) < share)))
             mixed, answer, weight = _mixup(x[rows], y[rows], w[rows], rng)
-            model.fit(mixed, answer, sample_weight=weight, batch_size=_BATCH, verbose=0, callbacks=list(callbacks))
+            model.fit(mixed, answer, sample_weight=weight, batch_size=batch, verbose=0, callbacks=list(callbacks))
             if progress:
                 progress((epoch + 1) / epochs, f"epoch {epoch + 1} of {epochs}")
 
@@ -181,7 +183,7 @@ def _convolution(x: KerasModel, filters: int, taps: int, stride: int, name: str,
     x = layers.Conv2D(
         filters, (1, taps), strides=(1, stride), padding=padding, use_bias=False, name=f"{name}_conv"
     )(x)  # fmt: skip
-    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)  # 0.99 would need 500 steps to settle
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
