@@ -20,7 +20,12 @@ import typer
 
 from data.commands import app as data_app
 from data.errors import WristwiseError
+from models.commands.compress import compress as compress_command
+from models.commands.compress import decompress as decompress_command
+from models.commands.compress import export as export_command
+from models.commands.compress import gate as gate_command
 from models.commands.evaluate import evaluate as evaluate_command
+from models.commands.prune import prune as prune_command
 from models.commands.run import run as run_command
 from models.commands.run import train as train_command
 from services.commands import serve as service_commands
@@ -48,6 +53,11 @@ app.command("demo")(demo_command)
 app.command("run")(run_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("export")(export_command)
+app.command("gate")(gate_command)
+app.command("compress")(compress_command)
+app.command("decompress")(decompress_command)
+app.command("prune")(prune_command)
 app.command("watch")(watch_command)
 app.command("fleet")(fleet_command)
 app.command("mock-person")(mock_person_command)

@@ -57,7 +57,8 @@ class Pruned:
         What went from the dense model, and why.
     dense, measured, predicted : Footprint
     loss_dense, loss : float
-    curves : Sensitivity
+    curves : Sensitivity, optional
+        None where a given plan was applied.
     verdicts : list of Verdict
         Of the clinical guard, if there was one.
     rounds : int
@@ -72,7 +73,7 @@ class Pruned:
     predicted: Footprint
     loss_dense: float
     loss: float
-    curves: Sensitivity
+    curves: Sensitivity | None
     verdicts: list[Verdict] = field(default_factory=list)
     rounds: int = 1
 

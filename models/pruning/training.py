@@ -54,13 +54,6 @@ def mask_callback(
             self.step += 1
             zero_weights(self.model, self.masks)
 
-        def on_train_end(self, logs: Any = None) -> None:
-            if self.masks.sparsity < schedule.final - 0.01:
-                raise PruningError(
-                    f"training ended after {self.step} steps at {self.masks.sparsity:.0%} zeros, before the schedule "
-                    f"reached {schedule.final:.0%}; train longer or let the schedule end earlier"
-                )
-
     return KeepMasks()
 
 
@@ -79,6 +72,11 @@ def train_sparse(model: Any, schedule: Schedule, train: Train, **options: Any) -
     copy = copy_exposing(trace(model))
     callback = mask_callback(schedule, **options)
     train(copy, [callback])
+    if callback.masks.sparsity < schedule.final - 0.01:
+        raise PruningError(
+            f"training ended after {callback.step} steps at {callback.masks.sparsity:.0%} zeros, before the schedule "
+            f"reached {schedule.final:.0%}; train longer or let the schedule end earlier"
+        )
     return copy, callback.masks
 
 

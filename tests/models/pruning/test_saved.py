@@ -1,0 +1,116 @@
+"""`wristwise prune`: from a saved model and an .npz to everything that goes on a watch."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+tf_keras = pytest.importorskip("tf_keras")
+
+from data.errors import WristwiseError  # noqa: E402
+from models.pruning import PruningPlan  # noqa: E402
+from models.pruning.errors import CalibrationError, PruningError  # noqa: E402
+from models.pruning.report import FrontPoint, bought_nothing, undominated  # noqa: E402
+from models.pruning.saved import Request, allowed_rise, divided, load_model, prune_saved  # noqa: E402
+from models.pruning.target import Footprint  # noqa: E402
+from tests.models.pruning.nets import answer, cnn, inputs_for  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    model = cnn()
+    model.save(folder / "watch-net.keras")
+    rows = inputs_for(model, 60)[0]
+    subject = np.repeat(np.arange(6), 10)
+    np.savez(folder / "data.npz", ppg=rows, bpm=answer(model, [rows])[0], subject=subject)
+    return folder
+
+
+def run(*arguments: str):
+    from wristwise import app
+
+    return CliRunner().invoke(app, ["prune", *arguments])
+
+
+def test_a_saved_model_becomes_small_and_every_file_is_written(saved, tmp_path) -> None:
+    result = run(
+        str(saved / "watch-net.keras"), "--calibration", str(saved / "data.npz"), "--max-bytes", "8000",
+        "--epochs", "1", "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "out"
+    names = {p.name for p in out.iterdir()}
+    assert names == {
+        "watch-net.keras", "watch-net.tflite", "m_watch_net.h", "m_watch_net.cc", "plan.json", "report.json",
+        "report.md", "pareto.png",
+    }  # fmt: skip
+    report = json.loads((out / "report.json").read_text())
+    assert report["measured"]["bytes"] == (out / "watch-net.tflite").stat().st_size <= 8000
+    assert report["predicted"]["bytes"] == pytest.approx(report["measured"]["bytes"], rel=0.05)
+    assert report["gate"]["ok"]
+    assert "bytes" in result.output
+    plan = PruningPlan.from_json((out / "plan.json").read_text())
+    assert load_model(out / "watch-net.keras").count_params() == plan.after["parameters"]
+
+
+def test_an_edited_plan_can_be_applied(saved, tmp_path) -> None:
+    from models.pruning import plan_pruning
+
+    plan = plan_pruning(load_model(saved / "watch-net.keras"), widths={"conv1": 4})
+    found = prune_saved(saved / "watch-net.keras", saved / "data.npz", Request(plan=plan, epochs=0), tmp_path)
+
+    assert found.model.get_layer("conv1").filters == 4
+
+
+def test_wrong_use_ends_in_one_sentence(saved, tmp_path) -> None:
+    (tmp_path / "torch.keras").write_text("no model")
+    for arguments, message in (
+        ((str(saved / "watch-net.keras"), "--max-bytes", "9000"), "pruning needs data"),
+        ((str(saved / "nose.keras"),), "no model file"),
+        ((str(tmp_path / "torch.keras"),), "cannot be read as a tf_keras model"),
+        (
+            (str(saved / "watch-net.keras"), "--calibration", str(saved / "data.npz"), "--max-bytes", "10"),
+            "10 bytes cannot be reached",
+        ),
+        ((str(saved / "watch-net.keras"), "--mode", "int4"), "--mode must be one of"),
+        ((str(saved / "watch-net.keras"), "--calibration", str(saved / "data.npz")), "needs a target"),
+    ):
+        result = run(*arguments, "--out", str(tmp_path / "never"))
+        assert isinstance(result.exception, WristwiseError), result.output
+        assert message in str(result.exception)
+    assert not (tmp_path / "never").exists()
+
+
+def test_a_held_out_part_never_divides_a_subject() -> None:
+    from models.pruning import Calibration
+
+    x = np.arange(40.0)[:, None].astype(np.float32)
+    subject = np.repeat(list("abcde"), 8)
+    own, held = divided(Calibration(x, x), subject, seed=0)
+
+    assert len(own) == 32
+    assert len({subject[int(i)] for i in held.inputs[0][:, 0]}) == 1
+    with pytest.raises(CalibrationError, match="too few"):
+        divided(Calibration(x[:5], x[:5]), None, 0)
+
+
+def test_an_allowed_rise_is_absolute_or_a_share() -> None:
+    assert allowed_rise("0.5%", 4.0) == pytest.approx(0.02)
+    assert allowed_rise("0.1", 4.0) == 0.1
+    assert allowed_rise(None, 4.0) is None
+    with pytest.raises(PruningError, match="must be a number or a percentage"):
+        allowed_rise("much", 1.0)
+
+
+def test_a_prune_that_bought_nothing_is_called_that() -> None:
+    dense = Footprint(1000, 900, 10.0, float("nan"))
+    assert bought_nothing(dense, Footprint(1010, 895, 10.1, float("nan")))
+    assert not bought_nothing(dense, Footprint(1000, 500, 10.0, float("nan")))
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    points = [FrontPoint("a", 100, 1.0), FrontPoint("b", 50, 2.0), FrontPoint("c", 80, 3.0), FrontPoint("d", 60, 1.5)]
+    assert [p.label for p in undominated(points)] == ["b", "d", "a"]
