@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from data.adapters import bami1, smartfallmm, spc2015, stress_predict, umafall, weda_fall, wisdm, wrist
+from data.adapters import (
+    afdb,
+    bami1,
+    challenge2017,
+    mitdb,
+    nsr2db,
+    smartfallmm,
+    spc2015,
+    stress_predict,
+    umafall,
+    weda_fall,
+    wisdm,
+    wrist,
+)
 from data.adapters.adapter import Adapter
 from data.errors import DataSetError
 
@@ -15,6 +28,10 @@ _ALL: tuple[Adapter, ...] = (
     wisdm.ADAPTER,
     stress_predict.ADAPTER,
     umafall.ADAPTER,
+    mitdb.ADAPTER,
+    challenge2017.ADAPTER,
+    afdb.ADAPTER,
+    nsr2db.ADAPTER,
 )
 ADAPTERS = {entry.name: entry for entry in _ALL}
 
