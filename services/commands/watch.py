@@ -33,6 +33,7 @@ def watch(
     keep_faults: Annotated[Path | None, typer.Option(help="Write what happened as a script to replay.")] = None,
     edge: Annotated[bool, typer.Option("--edge", help="Infer on the wrist; raw signals stay there.")] = False,
     infer: Annotated[bool, typer.Option("--infer", help="Infer on the wrist too; compare with the server.")] = False,
+    model_key: Annotated[str, typer.Option(help="Maker's Ed25519 key, hexadecimal: models over the air.")] = "",
     runtime: Annotated[str, typer.Option(help="What runs the models on the wrist: litert or micro.")] = "litert",
     seed: Annotated[int, typer.Option(help="Decides faults, jitter and the synthetic wearer.")] = 0,
     minutes: Annotated[float, typer.Option(help="Length of the synthetic recording.")] = 10.0,
@@ -49,7 +50,7 @@ def watch(
         state.mkdir(parents=True, exist_ok=True)
     options = RunOptions(
         seed=seed, drop=drop, duplicate=duplicate, offline=offline, faults=_plan(faults), edge=edge,
-        infer=infer, runtime=runtime_name(runtime), state_dir=state,
+        infer=infer, runtime=runtime_name(runtime), model_key=model_key, state_dir=state,
     )  # fmt: skip
     worn = open_recording(recording, seed, minutes * 60.0)
     with bar(f"watch {worn.id}") as advance:
@@ -148,6 +149,7 @@ def sentence(report: WatchReport) -> str:
         f"{verdict}",
         f"battery {report.battery_level:.1%}, a full charge would last {report.battery_days:.1f} days (a stated model)",
     ]
+    lines += [f"model of {task}: {what}" for task, what in report.models.items()]
     lines += [f"refused {what}: {why}" for what, why in report.refused.items()]
     return "\n".join(lines)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from services.watch.clock import WatchClock
 from services.watch.device import FIRMWARE, Watch, WatchSettings, device_id
 from services.watch.faults import Fault, FaultPlan, FaultyTransport
 from services.watch.inference import LIVE_TASKS, OnWatch, WristEstimate
-from services.watch.link import Transport
+from services.watch.link import LinkDown, Transport
+from services.watch.ota import ModelRefused, ModelStore
 from services.watch.outbox import Outbox
 from services.watch.pace import Pace, real_sleep
 from services.watch.pairing import Pairing, PairingCode
@@ -51,6 +53,8 @@ class RunOptions:
         What runs the models on the wrist.
     tasks : tuple of str
         What the wrist infers.
+    model_key : str
+        The maker's Ed25519 key in hexadecimal: with it the watch asks the server for its models before it infers.
     state_dir : Path, optional
         Keeps outbox and tokens; a second run goes on where the first ended.
     start : datetime, optional
@@ -78,6 +82,7 @@ class RunOptions:
     infer: bool = False
     runtime: RuntimeName = "litert"
     tasks: tuple[str, ...] = LIVE_TASKS
+    model_key: str = ""
     state_dir: Path | None = None
     start: datetime | None = None
     utc_offset_s: int | None = None
@@ -170,6 +175,32 @@ class Assembly:
         if self.watch.uplink.pairing.tokens is None:
             self.tally.pairings += 1
             self.watch.uplink.pairing.pair()
+
+    def update_models(self) -> dict[str, str]:
+        """Ask the server for a newer model of each task on the wrist; return what became of each.
+
+        Returns
+        -------
+        dict of str to str
+            By task: the version that runs now, or why the one that was offered was refused.
+        """
+        wrist, told = self.watch.inference, {}
+        if wrist is None or not self.options.model_key:
+            return {}
+        with TemporaryDirectory() as scratch:
+            folder = self.options.state_dir or Path(scratch)
+            get = self.watch.uplink.get
+            store = ModelStore(folder / "models", self.options.model_key, get, runtime=self.options.runtime)
+            for task in wrist.running:
+                try:
+                    store.update(task)
+                except (ModelRefused, LinkDown) as error:
+                    told[task] = str(error)
+                model = store.model(task)
+                if model is not None:
+                    wrist.use(task, model)
+                    told.setdefault(task, model.bundle.version)
+        return told
 
     def lose_power(self) -> None:
         """Switch off and on: only what the outbox keeps is still known, and a new boot begins."""

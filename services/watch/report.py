@@ -50,6 +50,8 @@ class WatchReport:
         What the watch itself inferred, if it did.
     boots : dict of str to float
         Device time at which each boot began.
+    models : dict of str to str
+        By task: the model's version that came over the air, or why the one that was offered was refused.
     battery_level, battery_days : float
         Charge left of 1, and days a full cell lasts at this draw (a stated model; see `battery`).
     """
@@ -65,6 +67,7 @@ class WatchReport:
     faults: list[Fault] = field(default_factory=list)
     estimates: list[WristEstimate] = field(default_factory=list)
     boots: dict[str, float] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
     battery_level: float = 1.0
     battery_days: float = float("inf")
 
@@ -80,6 +83,7 @@ class WatchReport:
             "sensed": self.sensed, "waiting": self.waiting, "refused": self.refused,
             "lacking": self.lacking, "tally": asdict(self.tally),
             "faults": [f.line() for f in self.faults], "estimates": len(self.estimates),
+            "models": self.models,
             "battery_level": round(self.battery_level, 4), "battery_days": round(self.battery_days, 2),
             "complete": self.complete,
         }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from data.recording import Recording
 from services.watch.assembly import Assembly, RunOptions
@@ -67,9 +68,10 @@ def run_watch(
     try:
         # Pair while nothing is sensed yet: the wearer's time to approve is not part of the recording.
         assembly.pair()
+        models = assembly.update_models()
         _Life(assembly, pace, sleep).live(on_progress)
         assembly.transport.flush()
-        return report_of(assembly, _prove(assembly))
+        return replace(report_of(assembly, _prove(assembly)), models=models)
     finally:
         assembly.close()
 

@@ -181,6 +181,22 @@ class Uplink:
             for seq in range(int(first), int(last) + 1)
         ]
 
+    def get(self, path: str, headers: Mapping[str, str]) -> Answer:
+        """Return the answer to a GET, authorised as this watch.
+
+        Raises
+        ------
+        LinkDown
+            If no answer comes.
+        """
+        tokens = self.pairing.tokens or self._pair()
+        answer = self.transport.send(Request("GET", path, headers=_bearer(tokens, headers)))
+        if answer.status == 401:
+            self.tally.refreshes += 1
+            tokens = self.pairing.refresh() or self._pair()
+            answer = self.transport.send(Request("GET", path, headers=_bearer(tokens, headers)))
+        return answer
+
     def notice_time(self, reading: ClockReading) -> None:
         """Keep the newest reading of this boot's clocks, so that its chunks can be placed after a reboot."""
         self.outbox.keep({f"clock/{reading.boot_id}": sent_body(reading)})
@@ -223,7 +239,7 @@ class Uplink:
         return self._send(path, body, fresh, content_type)
 
     def _send(self, path: str, body: bytes, tokens: Tokens, content_type: str) -> Answer:
-        headers = {"Content-Type": content_type, "Accept": content_type, "Authorization": f"Bearer {tokens.access}"}
+        headers = _bearer(tokens, {"Content-Type": content_type, "Accept": content_type})
         # Chunks are compressed already; JSON's base64 is worth squeezing again.
         if content_type == JSON:
             body = zstandard.ZstdCompressor(level=3).compress(body)
@@ -306,6 +322,10 @@ class Uplink:
             self.outbox.refuse_record(record["client_record_id"], answer.problem)
         self._fewer = 1
         return SyncOutcome(done=self.outbox.unconfirmed == 0)
+
+
+def _bearer(tokens: Tokens, headers: Mapping[str, str]) -> dict[str, str]:
+    return {**headers, "Authorization": f"Bearer {tokens.access}"}
 
 
 def _reason(problem: Any) -> str:
