@@ -14,7 +14,6 @@ import numpy as np
 from data.recording import Channel
 from services.watch.battery import Battery
 from services.watch.clock import WatchClock
-from services.watch.encoder import encode
 from services.watch.faults import Fault, FaultPlan
 from services.watch.inference import OnWatch, WristEstimate
 from services.watch.outbox import Outbox
@@ -182,12 +181,12 @@ class Watch:
     def _chunks(self, stream: SensorStream, end_s: float) -> list[Chunk]:
         made = []
         for first, last in stream.runs(self.now_s, end_s):
-            rows = stream.counts[first:last]
+            data = stream.encoded(first, last, self.settings.encoding)
             made.append(
                 Chunk(
                     self.clock.boot_id, stream.name, -1, self.clock.monotonic_us(stream.time_of(first)),
                     stream.rate_hz, stream.channels, self.settings.encoding, stream.scale, stream.offset,
-                    len(rows), encode(rows, self.settings.encoding),
+                    last - first, data,
                 )
             )  # fmt: skip
         return made

@@ -15,6 +15,7 @@ import numpy as np
 from data.recording import Recording
 from services.watch.assembly import Assembly, RunOptions
 from services.watch.companion import Companion
+from services.watch.encoder import encode
 from services.watch.faults import PowerLost
 from services.watch.link import Answer, HttpTransport, Request
 from services.watch.pace import Pace, real_now_s
@@ -262,12 +263,42 @@ class _Timed:
         """The fleet owns the connections."""
 
 
-def repeated(stream: SensorStream, period_s: float, seconds: float) -> SensorStream:
+@dataclass(frozen=True)
+class SharedStream(SensorStream):
+    """A recording worn again and again by a whole fleet: each piece of it is encoded once.
+
+    Attributes
+    ----------
+    period_rows : int
+        Rows after which the same samples come again.
+    """
+
+    period_rows: int = 1
+    pieces: dict[tuple[int, int, str], bytes] = field(default_factory=dict)
+
+    def encoded(self, first: int, last: int, encoding: str) -> bytes:
+        """Return rows [first, last) as a chunk's data."""
+        # The same samples come again after each period, so the piece is known by its place in the period.
+        key = (first % self.period_rows, last - first, encoding)
+        if key not in self.pieces:
+            self.pieces[key] = encode(self.counts[first:last], encoding)
+        return self.pieces[key]
+
+
+def repeated(stream: SensorStream, period_s: float, seconds: float) -> SharedStream:
     """Return `stream` repeated until it has lasted `seconds`; all watches share the one array."""
     rows = round(seconds * stream.rate_hz)
     times = int(np.ceil(seconds / period_s))
     counts = np.tile(stream.counts, (times, 1))[:rows]
     valid = np.tile(stream.valid, times)[:rows]
-    return SensorStream(
-        stream.name, stream.rate_hz, stream.channels, stream.scale, stream.offset, stream.t0_s, counts, valid
+    return SharedStream(
+        stream.name,
+        stream.rate_hz,
+        stream.channels,
+        stream.scale,
+        stream.offset,
+        stream.t0_s,
+        counts,
+        valid,
+        period_rows=len(stream.counts),
     )

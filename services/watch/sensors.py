@@ -12,6 +12,7 @@ from scipy.signal import resample_poly
 
 from data.errors import ChannelError
 from data.recording import Channel, Recording
+from services.watch.encoder import encode
 
 # Channels that one sensor gives out together travel in one stream.
 STREAM_CHANNELS: Mapping[str, tuple[str, ...]] = {
@@ -89,6 +90,10 @@ class SensorStream:
         first, last = self.rows_between(start_s, end_s)
         edges = np.flatnonzero(np.diff(np.concatenate(([0], self.valid[first:last].view(np.int8), [0]))))
         return [(first + int(a), first + int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+    def encoded(self, first: int, last: int, encoding: str) -> bytes:
+        """Return rows [first, last) as a chunk's data."""
+        return encode(self.counts[first:last], encoding)
 
     def time_of(self, row: int) -> float:
         """Return the device time of `row` in seconds."""

@@ -1,0 +1,177 @@
+"""A fleet of mock watches against `wristwise serve` in a process of its own: latency, and the return from offline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from data.synthetic.wearer import wearer
+from services.commands.fleet import sentence
+from services.store import accounts
+from services.store.migrate import open_store
+from services.watch import Companion, RunOptions
+from services.watch.fleet import Fleet, FleetOptions, FleetReport
+
+ROOT = Path(__file__).parent.parent
+RESULT = ROOT / "benchmarks" / "results" / "fleet.json"
+COMMAND = "python -m benchmarks.fleet"
+USERS = 16
+
+
+@dataclass(frozen=True)
+class Server:
+    """A service in a process of its own."""
+
+    url: str
+    companions: list[Companion]
+    pid: int
+
+    def memory_mb(self) -> float:
+        """Resident memory of the process and its children."""
+        family = [self.pid, *(int(p) for p in _children(self.pid))]
+        return sum(_resident_kb(pid) for pid in family) / 1024.0
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """Start `wristwise serve` on an empty store with some accounts; stop it at the end."""
+    store = open_store(f"sqlite:///{folder / 'wristwise.db'}")
+    pairs = [(f"user{n}", secrets.token_hex(16)) for n in range(USERS)]
+    for name, secret in pairs:
+        store.write(lambda conn, n=name, s=secret: accounts.create_user(conn, n, s))  # type: ignore[misc]
+    store.close()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {**os.environ, "WRISTWISE_RATE_PER_MINUTE": "0", "WRISTWISE_SIGNIN_PER_MINUTE": "0"}
+    env |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "wristwise", "serve", "--data", str(folder), "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, env=env)
+    url = f"http://127.0.0.1:{port}"
+    companions = [Companion(url, name, secret) for name, secret in pairs]
+    try:
+        _wait(url)
+        yield Server(url, companions, process.pid)
+    finally:
+        for companion in companions:
+            companion.close()
+        process.terminate()
+        process.wait(30)
+
+
+def run(options: FleetOptions) -> tuple[FleetReport, float]:
+    """Return how a fresh server did, and the resident memory of its processes in MB at the end."""
+    worn = wearer(["ppg", "acc_x", "acc_y", "acc_z"], seconds=600.0, seed=0)
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server:
+        fleet = Fleet(server.url, worn, server.companions, options)
+        try:
+            fleet.pair()
+            print(f"{options.watches} watches are paired", file=sys.stderr)
+            report = fleet.live()
+            return report, server.memory_mb()
+        finally:
+            fleet.close()
+
+
+def latency(minutes: float) -> dict[str, Any]:
+    """64 clients, each a batch of a minute's signal a second."""
+    report, memory_mb = run(FleetOptions(64, minutes, 60.0, 64, options=RunOptions()))
+    print(sentence(report))
+    return {
+        "goal": "sync p99 at 64 clients, each a 60 s batch (PPG 64 Hz, acceleration 3 x 32 Hz) a second",
+        "target": "≤ 150 ms", "measured": f"{report.p99_ms:.0f} ms (p50 {report.p50_ms:.0f} ms)",
+        "reached": report.p99_ms <= 150 and report.complete == report.watches,
+        "command": f"{COMMAND} latency", "memory_mb": round(memory_mb), "report": report.body(),
+    }  # fmt: skip
+
+
+def sustain(watches: int, minutes: float) -> dict[str, Any]:
+    """Watches at real speed, for minutes."""
+    report, memory_mb = run(FleetOptions(watches, minutes / 60.0, 1.0, 32))
+    print(sentence(report))
+    kept_up = report.lag_s < 2.0 and report.complete == report.watches
+    return {
+        "goal": f"ingest of {watches:,} watches at real rate for {minutes:g} min, worker beside the API",
+        "target": "kept up", "reached": kept_up,
+        "measured": f"{'kept up' if kept_up else 'fell behind'}, p99 {report.p99_ms:.0f} ms, "
+        f"latest upload {report.lag_s:.1f} s late",
+        "command": f"{COMMAND} sustain", "memory_mb": round(memory_mb), "report": report.body(),
+    }  # fmt: skip
+
+
+def come_back(watches: int, hours: float) -> dict[str, Any]:
+    """Watches that come back at once after `hours` without a network."""
+    report, memory_mb = run(FleetOptions(watches, 1 / 60.0, 60.0, 16, offline_hours=hours))
+    print(sentence(report))
+    return {
+        "goal": f"{watches} watches come back after {hours:g} h offline: drained",
+        "target": "≤ 120 s", "measured": f"{report.seconds:.0f} s, {report.bytes_sent / 1e6:.0f} MB",
+        "reached": report.seconds <= 120 and report.complete == report.watches,
+        "command": f"{COMMAND} come-back", "memory_mb": round(memory_mb), "report": report.body(),
+    }  # fmt: skip
+
+
+def save(name: str, goal: dict[str, Any]) -> None:
+    """Put one goal into the result file beside the others."""
+    found: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {"parts": {}}
+    goal["load"] = [round(x, 1) for x in os.getloadavg()]
+    found["parts"][name] = goal
+    found["machine"] = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    found["goals"] = [found["parts"][key] for key in sorted(found["parts"])]
+    RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Measure one part and save it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=["latency", "sustain", "come-back"])
+    parser.add_argument("--watches", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--hours", type=float, default=24.0)
+    given = parser.parse_args()
+    if given.part == "latency":
+        save(given.part, latency(given.minutes))
+    elif given.part == "sustain":
+        save(given.part, sustain(given.watches or 2000, given.minutes))
+    else:
+        save(given.part, come_back(given.watches or 100, given.hours))
+
+
+def _wait(url: str) -> None:
+    for _ in range(300):
+        try:
+            if httpx.get(f"{url}/readyz", trust_env=False).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.1)
+    raise SystemExit(f"no service at {url} after 30 s")
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _resident_kb(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1])
+    return 0
+
+
+if __name__ == "__main__":
+    main()
