@@ -11,7 +11,7 @@ from flask import Blueprint, Flask, redirect, render_template, request, send_fro
 from werkzeug.wrappers import Response as BaseResponse
 
 from services.page import actions, catalogue
-from services.page.views import day, events, models, night, now, trends
+from services.page.views import day, events, models, night, now, reminders, trends
 from services.page.wearer import LANGUAGE_COOKIE, THEME_COOKIE, Wearer, language, read, theme, wearer
 from services.store import accounts
 from services.sync.auth import COOKIE, same_origin
@@ -133,7 +133,7 @@ def show_trends() -> str:
 def show_events() -> str:
     """Show *Events*."""
     who = wearer()
-    return render("events.html", who, view=read(lambda conn: events.view(conn, who)))
+    return render("events.html", who, view=read(lambda conn: events.view(conn, who, service().store.cipher)))
 
 
 @page("/events/<event_id>", scopes=("companion", "caregiver"), methods=("POST",))
@@ -171,6 +171,31 @@ def act_on_device() -> BaseResponse:
 def show_models() -> str:
     """Show *Models*."""
     return render("models.html", wearer(), cards=models.view())
+
+
+@page("/models/<task>/pareto.png", scopes=("companion",))
+def show_pareto(task: str) -> BaseResponse:
+    """Show the pruning report's picture of a shipped model."""
+    picture = models.pareto(task)
+    if picture is None:
+        raise Problem("not-found", "no such picture is shipped; /models lists the models")
+    return send_from_directory(picture.parent, picture.name)
+
+
+@page("/reminders", scopes=("companion",))
+def show_reminders() -> str:
+    """Show which reminders are on."""
+    who = wearer()
+    return render(
+        "reminders.html", who, view=read(lambda conn: reminders.view(conn, who)), said=request.args.get("said")
+    )
+
+
+@page("/reminders", scopes=("companion",), methods=("POST",))
+def set_reminders() -> BaseResponse:
+    """Keep what the wearer chose."""
+    reminders.save(wearer(), request.form)
+    return redirect(url_for("page.show_reminders", said="saved"))
 
 
 @page("/data", scopes=("companion",))

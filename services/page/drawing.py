@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from math import isnan
 
 from markupsafe import Markup
 
@@ -63,3 +64,33 @@ def sparkline(values: Sequence[float | None], low: float | None, high: float | N
     return Markup('<svg class="spark" role="img" viewBox="-4 0 312 60" aria-label="{}">{}</svg>').format(
         title, Markup(band + lines + dot)
     )
+
+
+def trace(values: Sequence[float], mark: float, title: str) -> Markup:
+    """
+    Return a signal as SVG, with a line at the event.
+
+    Parameters
+    ----------
+    values : sequence of float
+        NaN where nothing was sensed: the line breaks there.
+    mark : float
+        Place of the event, as a share of the whole length.
+    title : str
+        What a screen reader says of the picture.
+    """
+    known = [v for v in values if not isnan(v)]
+    if not known:
+        return Markup("")
+    top = max(*known, 1.5)
+    step = 600 / max(len(values) - 1, 1)
+    runs: list[list[str]] = [[]]
+    for k, value in enumerate(values):
+        if isnan(value):
+            runs.append([])
+        else:
+            runs[-1].append(f"{k * step:.1f},{96 - 90 * value / top:.1f}")
+    lines = "".join(f'<polyline points="{" ".join(r)}"/>' for r in runs if len(r) > 1)
+    at = f'<line x1="{600 * mark:.1f}" x2="{600 * mark:.1f}" y1="0" y2="100"/>'
+    opening = Markup('<svg class="trace" role="img" viewBox="0 0 600 100" preserveAspectRatio="none" aria-label="{}">')
+    return opening.format(title) + Markup(at + lines + "</svg>")

@@ -5,26 +5,38 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection
 
 from services.page import queries
+from services.page.drawing import trace
+from services.page.rawsignal import AFTER_US, BEFORE_US, motion_around
 from services.page.wearer import Wearer
 from services.store import records
+from services.store.cipher import Cipher
 from services.store.records import Record
 
 KINDS = ("fall", "irregular_rhythm")
 # What people did about an event: a record of its own, so that a late word of the watch cannot undo it.
 RESPONSE = "event_response"
 LIMIT = 100
+DRAWN = 5
 # What a person may turn a fall into, from each state of its life.
 ACTIONS = {"detected": ("cancelled", "acknowledged"), "alerted": ("acknowledged",), "cancelled": (), "acknowledged": ()}
 
 
-def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
-    """Return what the template shows."""
+def view(conn: Connection, wearer: Wearer, cipher: Cipher) -> dict[str, Any]:
+    """Return what the template shows; the newest `DRAWN` falls with their raw signal, where it is kept."""
     found = queries.latest(conn, wearer.user_id, KINDS, LIMIT)
     answers = records.by_id(conn, wearer.user_id, [response_id(wearer.user_id, r) for r in found])
-    return {"events": [event(r, answers.get(response_id(wearer.user_id, r)), wearer) for r in found]}
+    shown = [event(r, answers.get(response_id(wearer.user_id, r)), wearer) for r in found]
+    for record, entry in [(r, e) for r, e in zip(found, shown, strict=True) if r.kind == "fall"][:DRAWN]:
+        signal = motion_around(conn, wearer.user_id, record, cipher)
+        if signal is not None:
+            place = BEFORE_US / (BEFORE_US + AFTER_US)
+            entry["picture"] = trace(signal.tolist(), place, wearer.t("events.signal"))
+            entry["peak_g"] = float(np.nanmax(signal))
+    return {"events": shown}
 
 
 def response_id(user_id: int, record: Record) -> bytes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from data.errors import BundleError
-from models.bundle import shipped
+from models.bundle import ZOO, shipped
 from pipelines.registry import TASKS
 
 
@@ -29,6 +30,13 @@ def _card(task: Any) -> list[dict[str, Any]]:
             "parent": card.get("parent", {}), "method": card.get("method", {}), "metrics": numbers,
             "how": card.get("metrics", {}).get("how", ""),
             "data_sets": card.get("training", {}).get("data_sets", []),
+            "pareto": pareto(task.name) is not None,
             "subgroups": card.get("subgroups", {}),
         }
     ]  # fmt: skip
+
+
+def pareto(task_name: str) -> Path | None:
+    """Return the picture of accuracy against bytes that ships with a task's bundle, if there is one."""
+    path = ZOO / task_name.replace("-", "_") / "pareto.png"
+    return path if task_name in TASKS and path.is_file() else None

@@ -17,7 +17,7 @@ from services.store import records
 from services.store.store import Store
 from services.store.tables import records as records_table
 
-VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data")
+VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data", "/reminders")
 PAGE = Path(__file__).parents[3] / "services" / "page"
 
 
@@ -194,3 +194,16 @@ def test_a_late_word_of_the_watch_does_not_undo_what_a_person_decided(page_store
     shown = text_of(owner.get("/events").text)
     assert "Acknowledged" in shown
     assert "Alerted" not in shown
+
+
+def test_reminders_are_switched_off_and_quiet_hours_are_kept(owner: FlaskClient) -> None:
+    own = {"Sec-Fetch-Site": "same-origin"}
+    chosen = {"stand": "on", "quiet_from": "21:30", "quiet_to": "06:45"}
+    assert owner.post("/reminders", data=chosen, headers=own).status_code == 302
+    shown = owner.get("/reminders").text
+    assert 'name="stand" checked' in shown
+    assert 'name="charge" checked' not in shown
+    assert 'value="21:30"' in shown
+    refused = owner.post("/reminders", data={**chosen, "quiet_to": "late"}, headers=own)
+    assert refused.status_code == 400
+    assert "times of day such as 22:30" in refused.text

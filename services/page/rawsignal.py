@@ -1,0 +1,51 @@
+"""The raw signal around an event, from the chunks that are still kept."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from services.store import intake
+from services.store.cipher import Cipher
+from services.store.clock import Clock
+from services.store.records import Record
+from services.worker.assemble import assemble, spans_of
+
+BEFORE_US, AFTER_US = 5_000_000, 10_000_000
+AXES = ("acc_x", "acc_y", "acc_z")
+
+
+def motion_around(conn: Connection, user_id: int, record: Record, cipher: Cipher) -> NDArray[np.float32] | None:
+    """
+    Return the norm of the acceleration in g from 5 s before an event to 10 s after its start.
+
+    None where no raw acceleration of the event's device is kept (edge mode, or retention has let it go).
+    """
+    if record.device_id is None:
+        return None
+    streams = intake.list_streams(conn, user_id, record.device_id)
+    for boot_id in dict.fromkeys(row.boot_id for row in streams):
+        clock = intake.boot_clock(conn, user_id, record.device_id, boot_id)
+        if clock is None:
+            continue
+        names = {row.stream_no: row.stream for row in streams if row.boot_id == boot_id}
+        start, end = (_monotonic(clock, us) for us in (record.start_us - BEFORE_US, record.start_us + AFTER_US))
+        rows = intake.chunk_samples(conn, user_id, list(names), start, end)
+        rates = {name: span.rate_hz for span in spans_of(rows) for name in span.channels if name in AXES}
+        if set(rates) != set(AXES) or len(set(rates.values())) != 1:
+            continue
+        found = assemble(rows, names, rates, start, end, cipher)
+        if set(found.channels) == set(AXES):
+            axes = np.stack([found.channels[name].samples for name in AXES])
+            norm: NDArray[np.float32] = np.sqrt((axes**2).sum(0))
+            return norm
+    return None
+
+
+def _monotonic(clock: Clock, utc_us: int) -> int:
+    """Return the boot's clock at a moment of UTC; the mapping is constant within a slot, so two steps are enough."""
+    at = utc_us
+    for _ in range(3):
+        at = utc_us - clock.offset_us(at if at != utc_us else 0)
+    return at
