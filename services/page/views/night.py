@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import asdict
+from math import isnan
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection
 
+from pipelines.sleep.score import score_parts, sleep_score
+from pipelines.sleep.stages import Stage
+from pipelines.sleep.statistics import sleep_statistics
 from services.insight import days
 from services.page import queries
 from services.page.drawing import STAGE_ROWS, hypnogram
@@ -19,6 +25,9 @@ FIGURES = (
     ("rem_latency_min", "minutes"), ("awakenings", "count"), ("light_min", "duration"), ("deep_min", "duration"),
     ("rem_min", "duration"),
 )  # fmt: skip
+
+
+_CODES = {"W": Stage.WAKE, "L": Stage.LIGHT, "D": Stage.DEEP, "R": Stage.REM}
 
 
 def view(conn: Connection, wearer: Wearer, date: dt.date) -> dict[str, Any]:
@@ -35,9 +44,22 @@ def view(conn: Connection, wearer: Wearer, date: dt.date) -> dict[str, Any]:
     return shown
 
 
+def _from_hypnogram(stages: str) -> dict[str, Any]:
+    """Return the night's figures and score; what is undefined is None."""
+    if not stages:
+        return {}
+    codes = np.array([_CODES.get(letter, Stage.UNDEFINED) for letter in stages], np.int8)
+    figures = sleep_statistics(codes)
+    known = {k: None if isinstance(v, float) and isnan(v) else v for k, v in asdict(figures).items()}
+    parts = {p.name.replace(" ", "_"): p.weight * p.reached for p in score_parts(figures)}
+    return {**known, "score": sleep_score(figures), "score_parts": parts}
+
+
 def _night(conn: Connection, wearer: Wearer, record: Record) -> dict[str, Any]:
-    data = {**record.data, "tst_min": record.value}
-    stages = str(data.get("hypnogram", ""))
+    stages = str(record.data.get("hypnogram", ""))
+    # What the writer left out follows from the hypnogram; what it says itself stands.
+    data = {**_from_hypnogram(stages), **{k: v for k, v in record.data.items() if v is not None}}
+    data["tst_min"] = record.value if record.value is not None else data.get("tst_min")
     heart = queries.bucket_means(
         conn, wearer.user_id, "heart_rate", record.start_us, record.end_us, 5 * queries.MINUTE_US
     )
