@@ -56,9 +56,9 @@ def six_weeks(user: int, seed: int = 7) -> list[Record]:
             record(user, "active_minutes", start, start + DAY_US, float(max(0, 25 + 8 * rng.normal()))),
             record(
                 user, "sleep", bed, bed + 28_800_000_000, 425.0 + 20 * rng.normal(), efficiency=0.9, sol_min=12.0,
-                waso_min=30.0, rem_latency_min=None, awakenings=3, light_min=230.0, deep_min=90.0, rem_min=105.0,
+                waso_min=30.0, rem_latency_min=None, awakenings=3, light_min=230.0, deep_min=90.0, rem_min=0.0,
                 score=84,
-                hypnogram="W" * 24 + ("L" * 60 + "D" * 50 + "L" * 40 + "R" * 40) * 4 + "??" * 20 + "L" * 60 + "W" * 36,
+                hypnogram="W" * 24 + ("L" * 60 + "D" * 50 + "L" * 80) * 4 + "??" * 20 + "L" * 60 + "W" * 36,
             ),
         ]  # fmt: skip
     minutes = np.arange(midnight, us(NOW) - 60_000_000, 60_000_000)
