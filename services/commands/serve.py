@@ -75,7 +75,7 @@ def worker(threads: Annotated[int, typer.Option(help="Threads that work.")] = 1)
     from services.sync.server import Workers
 
     settings = _required(Settings.from_env(workers=threads))
-    store = open_store(settings.store)
+    store = open_store(settings.store, data_key=settings.data_key)
     workers = Workers(store, settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: workers.ask_to_stop())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from services.store import codec, ranges
+from services.store.cipher import Cipher
 from services.store.clock import SLOT_US, Clock, Pair, fit_clock
 from services.store.sql import insert_ignore
 from services.store.store import now_us
@@ -126,7 +127,7 @@ def stored_digest(conn: Connection, user_id: int, stream_no: int, seq: int) -> b
 
 
 def put_chunk(conn: Connection, user_id: int, stream_no: int, chunk: Chunk, packed: tuple[str, bytes]) -> None:
-    """Store a chunk that is new; `packed` is what `codec.encode` gave."""
+    """Store a chunk that is new; `packed` is what `pack` gave."""
     conn.execute(
         insert(chunks).values(
             user_id=user_id, stream_no=stream_no, seq=chunk.seq, t0_us=chunk.t0_us, end_us=chunk.end_us,
@@ -135,6 +136,11 @@ def put_chunk(conn: Connection, user_id: int, stream_no: int, chunk: Chunk, pack
             digest=chunk.digest(), codec=packed[0], data=packed[1],
         )
     )  # fmt: skip
+
+
+def pack(chunk: Chunk, cipher: Cipher) -> tuple[str, bytes]:
+    """Return (codec, bytes) of a chunk's samples as they are stored."""
+    return cipher.seal(*codec.encode(chunk.samples), chunk.digest())
 
 
 def hold(conn: Connection, user_id: int, row: StreamRow, numbers: Sequence[int]) -> StreamRow:
@@ -214,8 +220,8 @@ def chunk_samples(
     )
 
 
-def unpack(row: Row[Any]) -> NDArray[np.float32]:
+def unpack(row: Row[Any], cipher: Cipher) -> NDArray[np.float32]:
     """Return a chunk row's physical samples, shape (n, n_channels)."""
     scale, offset = json.loads(row.scale), json.loads(row.offset)
-    stored = codec.decode(row.codec, row.data, row.dtype, row.n, len(scale))
+    stored = codec.decode(*cipher.open(row.codec, row.data, row.digest), row.dtype, row.n, len(scale))
     return (stored.astype(np.float64) * np.asarray(scale) + np.asarray(offset)).astype(np.float32)

@@ -17,7 +17,7 @@ from services.store.store import Store
 _MIGRATION_LOCK = 0x57_52_53_54
 
 
-def open_store(url: str, *, durable: bool = True) -> Store:
+def open_store(url: str, *, durable: bool = True, data_key: str = "") -> Store:
     """
     Open the store at `url` and migrate it.
 
@@ -26,7 +26,7 @@ def open_store(url: str, *, durable: bool = True) -> Store:
     StoreError
         If it was written by a newer version of this program.
     """
-    store = Store(url, durable=durable)
+    store = Store(url, durable=durable, data_key=data_key)
     try:
         store.write(_migrate)
     except BaseException:

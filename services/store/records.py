@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from services.store import hooks
 from services.store.errors import CursorExpired
 from services.store.store import now_us
 from services.store.tables import records, users
@@ -106,7 +107,8 @@ def put(conn: Connection, user_id: int, wanted: Sequence[Record], stored: Mappin
     if not changed:
         return 0
     first, now = take_numbers(conn, user_id, len(changed)), now_us()
-    fresh, renewed = [], []
+    fresh: list[dict[str, Any]] = []
+    renewed: list[dict[str, Any]] = []
     for number, record in enumerate(changed, first):
         old = stored.get(record.id)
         revision = old.revision + 1 if old else 1
@@ -114,6 +116,7 @@ def put(conn: Connection, user_id: int, wanted: Sequence[Record], stored: Mappin
         (renewed if old else fresh).append({"user_id": user_id, **values})
     if fresh:
         conn.execute(insert(records), fresh)
+    hooks.tell(conn, user_id, {r.kind for r in changed})
     for values in renewed:
         here = (records.c.user_id == user_id) & (records.c.id == values["id"])
         conn.execute(update(records).where(here).values(**values))

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
+from services.store.cipher import Cipher
 from services.store.errors import StoreError
 from services.store.failpoints import failpoint
 
@@ -40,6 +41,8 @@ class Store:
         ``sqlite:///path`` or ``postgresql+psycopg://...``.
     durable : bool, default=True
         False skips the sync to disk at each commit (tests only).
+    data_key : str, default=""
+        Encrypts samples at rest; see `Cipher`.
 
     Notes
     -----
@@ -47,11 +50,13 @@ class Store:
     it must have no effect but that on its connection.
     """
 
-    def __init__(self, url: str, *, durable: bool = True) -> None:
+    def __init__(self, url: str, *, durable: bool = True, data_key: str = "") -> None:
         self.url = url
+        self.cipher = Cipher(data_key)
         self._durable = durable
         self._listeners = threading.Condition()
         self._commits = 0
+        self._closed = False
         if url.startswith("sqlite"):
             self.engine = _sqlite_engine(url, durable, query_only=False)
             self.reader = _sqlite_engine(url, durable, query_only=True)
@@ -76,6 +81,7 @@ class Store:
 
     def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction and return its result once that is durable."""
+        self._check_open()
         if self._writer is not None:
             return self._writer.submit(work)
         result = self._write_postgres(work)
@@ -84,8 +90,13 @@ class Store:
 
     def read(self, work: Work[T]) -> T:
         """Run `work` in a read-only snapshot."""
+        self._check_open()
         with self.reader.connect() as conn, conn.begin():
             return work(conn)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("the store is closed; open it again before you use it")
 
     def _write_postgres(self, work: Work[T]) -> T:
         for attempt in range(8):
@@ -121,6 +132,7 @@ class Store:
 
     def close(self) -> None:
         """Finish what was submitted and let all connections go."""
+        self._closed = True
         if self._writer is not None:
             self._writer.close()
         with self._listeners:
@@ -146,6 +158,8 @@ def _sqlite_engine(url: str, durable: bool, *, query_only: bool) -> Engine:
         cursor.execute("PRAGMA busy_timeout=30000")
         cursor.execute("PRAGMA cache_size=-16000")
         cursor.execute("PRAGMA temp_store=MEMORY")
+        # What is deleted is overwritten: a deleted account leaves no bytes in the file.
+        cursor.execute("PRAGMA secure_delete=ON")
         if query_only:
             cursor.execute("PRAGMA query_only=1")
         cursor.close()

@@ -13,10 +13,15 @@ from werkzeug.exceptions import HTTPException
 
 from services.page.blueprint import mount as mount_page
 from services.store.store import Store
-from services.sync import batches, changes, live, manifest, ops, pairing, quarantine, reads, recordroutes
+from services.sync import (
+    batches, changes, live, manifest, me, models, ops, pairing, quarantine, reads, recordroutes, uploads, webhooks,
+)  # fmt: skip
+from services.sync.auditing import Audit, keep_audit
 from services.sync.auth import COOKIE, guard
 from services.sync.config import Settings
 from services.sync.context import Service
+from services.sync.limits import limit
+from services.sync.metrics import measure
 from services.sync.problems import Problem, ProblemBody, from_http, from_validation
 from services.sync.spec import finish_spec
 from services.sync.wire import WireRequest
@@ -24,8 +29,9 @@ from services.sync.wire import WireRequest
 _log = logging.getLogger("wristwise.sync")
 # Every blueprint of the API, in the order of the documentation; the companion page is mounted beside them.
 BLUEPRINTS = (
-    pairing.blueprint, batches.blueprint, manifest.blueprint, quarantine.blueprint, recordroutes.blueprint,
-    changes.blueprint, reads.blueprint, live.blueprint, ops.blueprint,
+    pairing.blueprint, batches.blueprint, uploads.blueprint, manifest.blueprint, quarantine.blueprint,
+    recordroutes.blueprint, changes.blueprint, reads.blueprint, live.blueprint, webhooks.blueprint, models.blueprint,
+    me.blueprint, ops.blueprint,
 )  # fmt: skip
 _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "Access token; scopes: watch, companion, caregiver."},
@@ -61,12 +67,16 @@ def create_app(settings: Settings, store: Store) -> OpenAPI:
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_body, MAX_DECOMPRESSED=settings.max_decompressed, SECRET_KEY=settings.secret
     )
-    app.extensions["wristwise"] = Service(
-        store, settings,
+    parts = Service(
+        store, settings, Audit(store),
         waiting=threading.BoundedSemaphore(max(1, settings.max_waiting)),
         live=threading.BoundedSemaphore(max(1, settings.max_live)),
     )  # fmt: skip
+    app.extensions["wristwise"] = parts
+    measure(app, parts.metrics)
     guard(app)
+    limit(app, settings.rate_per_minute, settings.signin_per_minute)
+    keep_audit(app, parts.audit)
     app.register_error_handler(HTTPException, from_http)
     app.register_error_handler(Exception, _unexpected)
     app.after_request(_secure)

@@ -12,7 +12,8 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field, JsonValue, ValidationError
 from sqlalchemy import Connection, update
 
-from services.store import accounts, codec, intake, jobs, ranges
+from services.store import accounts, intake, jobs, ranges
+from services.store.cipher import Cipher
 from services.store.clock import Pair
 from services.store.store import now_us
 from services.store.tables import devices
@@ -97,7 +98,7 @@ def accept(user_id: int, body: Batch) -> dict[str, Any]:
     settings = service().settings
     if len(body.chunks) > settings.max_chunks:
         raise too_large_batch(len(body.chunks), settings.max_chunks)
-    verdicts = judge(body)
+    verdicts = judge(body, service().store.cipher)
     good_records, refused = _judge_records(body)
     outcome = service().store.write(lambda conn: _store(conn, user_id, body, verdicts, good_records))
     if outcome is None:
@@ -111,7 +112,7 @@ def too_large_batch(count: int, limit: int) -> Problem:
     return Problem("too-large", f"{count} chunks came, at most {limit} are taken; send several batches", limit=limit)
 
 
-def judge(body: Batch) -> Verdicts:
+def judge(body: Batch, cipher: Cipher) -> Verdicts:
     """Check and pack each chunk; nothing here touches the store."""
     verdicts = Verdicts()
     for index, wire in enumerate(body.chunks):
@@ -124,7 +125,7 @@ def judge(body: Batch) -> Verdicts:
         except ChunkError as error:
             verdicts.bad.append((index, problem_body("chunk-invalid", str(error)), _payload(wire)))
         else:
-            verdicts.good.append((index, chunk, codec.encode(chunk.samples)))
+            verdicts.good.append((index, chunk, intake.pack(chunk, cipher)))
     return verdicts
 
 

@@ -35,6 +35,7 @@ class Settings:
     public_url: str = _setting("", "how people reach this service; default: the address of each request")
     max_body: int = _setting(8 << 20, "bytes of a request as sent")
     max_decompressed: int = _setting(32 << 20, "bytes of a request once decompressed")
+    max_upload: int = _setting(256 << 20, "bytes of a user's open resumable uploads")
     max_chunks: int = _setting(512, "chunks a batch")
     rate_per_minute: int = _setting(300, "requests a minute and token; 0: no limit")
     signin_per_minute: int = _setting(20, "sign-ins and pairing codes tried a minute and address")
@@ -47,6 +48,8 @@ class Settings:
     raw_days: int = _setting(30, "how long samples are kept; 0: for ever")
     fine_days: int = _setting(365, "how long every estimate is kept, hours remain; 0: for ever")
     audit_days: int = _setting(365, "how long the audit log is kept")
+    private_hooks: int = _setting(0, "1: webhooks may go to http and to private addresses (a box at home, tests)")
+    metrics_token: str = _setting("", "bearer token that /metrics asks for; empty: it is open")
     workers: int = _setting(1, "worker threads beside the API in `serve`")
     threads: int = _setting(16, "threads of one API process")
 

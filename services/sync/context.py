@@ -10,7 +10,9 @@ from flask import current_app, g
 
 from services.store.accounts import Access
 from services.store.store import Store
+from services.sync.auditing import Audit
 from services.sync.config import Settings
+from services.sync.metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Service:
 
     store: Store
     settings: Settings
+    audit: Audit
+    metrics: Metrics = field(default_factory=Metrics)
     waiting: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(1))
     live: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(1))
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from typing import cast
 
-from flask import Response, current_app
+from flask import Response, current_app, request
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from services.store import jobs
 from services.sync.chunks import MAX_CHANNELS, MAX_CHUNK_BYTES
 from services.sync.context import service
 from services.sync.fields import Reply
@@ -43,6 +47,18 @@ def readyz() -> Response:
 def openapi() -> Response:
     """Describe this service (OpenAPI 3.1)"""
     return Response(json.dumps(cast(OpenAPI, current_app).api_doc), content_type=JSON)
+
+
+@operation(blueprint, "get", "/metrics", scopes=PUBLIC, media=("text/plain",), refuses=(401,))
+def metrics() -> Response:
+    """Give Prometheus its figures"""
+    parts = service()
+    token = parts.settings.metrics_token
+    if token and not hmac.compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {token}".encode()):
+        raise Problem("unauthorized", "the metrics' own bearer token is needed: WRISTWISE_METRICS_TOKEN")
+    for state, count in parts.store.read(jobs.counts).items():
+        parts.metrics.jobs.labels(state).set(count)
+    return Response(generate_latest(parts.metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
 
 class Capabilities(Reply):

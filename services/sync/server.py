@@ -13,11 +13,14 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from services.insight.follow import Follower
+from services.store.hooks import DELIVER
 from services.store.migrate import open_store
 from services.store.store import Store
 from services.sync.app import create_app
+from services.sync.clientrecords import record_body
 from services.sync.config import Settings
 from services.sync.context import Service
+from services.worker.deliver import deliverer
 from services.worker.engine import Ability, shipped_abilities
 from services.worker.worker import Worker
 
@@ -50,7 +53,7 @@ def running(
     abilities : sequence of Ability, optional
         What the worker computes; default: every registered task whose bundle is shipped.
     """
-    store = open_store(settings.store)
+    store = open_store(settings.store, data_key=settings.data_key)
     app = create_app(settings, store)
     server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
     server.daemon_threads = True  # type: ignore[attr-defined]
@@ -64,6 +67,7 @@ def running(
         service: Service = app.extensions["wristwise"]
         service.stopping.set()
         server.shutdown()
+        service.audit.flush()
         server.server_close()
         workers.stop()
         store.close()
@@ -74,7 +78,8 @@ class Workers:
 
     def __init__(self, store: Store, settings: Settings, abilities: Sequence[Ability] | None = None) -> None:
         known = shipped_abilities() if abilities is None else abilities
-        self._workers = [Worker(store, known) for _ in range(settings.workers)]
+        handlers = {DELIVER: deliverer(record_body, bool(settings.private_hooks))}
+        self._workers = [Worker(store, known, handlers) for _ in range(settings.workers)]
         self._follower = Follower(store)
         self._threads = [
             threading.Thread(target=w.run, name=f"worker-{i}", daemon=True) for i, w in enumerate(self._workers)
@@ -122,7 +127,7 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Open the store in the process that uses it, never before the fork."""
-        store = open_store(self._settings.store)
+        store = open_store(self._settings.store, data_key=self._settings.data_key)
         app = create_app(self._settings, store)
         workers = Workers(store, self._settings) if self._with_worker else None
         if workers is not None:
@@ -140,5 +145,6 @@ def _close(arbiter: Any, process: Any) -> None:  # noqa: ARG001
         service.stopping.set()
         if workers is not None:
             workers.stop()
+        service.audit.flush()
         service.store.close()
     _open.clear()

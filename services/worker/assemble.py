@@ -12,6 +12,7 @@ from sqlalchemy import Row
 
 from data.recording import Channel, Recording
 from services.store import intake
+from services.store.cipher import Cipher
 from services.worker.plan import Span
 
 
@@ -21,8 +22,9 @@ def spans_of(rows: Sequence[Row[Any]]) -> list[Span]:
 
 
 def assemble(
-    rows: Sequence[Row[Any]], names: Mapping[int, str], rates: Mapping[str, float], start_us: int, end_us: int
-) -> Recording:
+    rows: Sequence[Row[Any]], names: Mapping[int, str], rates: Mapping[str, float], start_us: int, end_us: int,
+    cipher: Cipher,
+) -> Recording:  # fmt: skip
     """
     Return what `rows` hold of [start_us, end_us).
 
@@ -44,7 +46,7 @@ def assemble(
         wanted = [(i, c) for i, c in enumerate(json.loads(row.channels)) if rates.get(c) == row.rate_hz]
         if not wanted:
             continue
-        samples = intake.unpack(row)
+        samples = intake.unpack(row, cipher)
         for column, name in wanted:
             first, grid = grids[name]
             _lay(grid, _place(row.t0_us, row.rate_hz) - first, samples[:, column])

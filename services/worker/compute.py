@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 
 from pipelines.task import Estimate, Windows
 from services.store import intake, progress, records
+from services.store.cipher import Cipher
 from services.store.clock import Clock
 from services.store.progress import UnitRow
 from services.store.records import Record
@@ -39,6 +40,7 @@ class Boot:
     boot_id: str
     clock: Clock
     streams: Mapping[int, str]  # number: name
+    cipher: Cipher
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def load_windows(conn: Connection, boot: Boot, ability: Ability, part: Unit) -> 
     start_us = max(0, round((part.first * window.step_s - window.context_s) * 1e6))
     end_us = round(((part.last - 1) * window.step_s + window.length_s) * 1e6)
     rows: list[Row[Any]] = intake.chunk_samples(conn, boot.user_id, list(boot.streams), start_us, end_us)
-    recording = assemble(rows, boot.streams, part.rates, start_us, end_us)
+    recording = assemble(rows, boot.streams, part.rates, start_us, end_us, boot.cipher)
     return ability.task.prepare(recording, (part.first, part.last))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from services.store import accounts, intake, jobs
+from services.store.cipher import Cipher
 from services.store.failpoints import failpoint
 from services.store.jobs import Job
 from services.store.store import Store
@@ -118,7 +119,7 @@ class Worker:
         device_id, _, boot_id = job.key.rpartition("/")
 
         def compute(conn: Connection) -> tuple[Boot, list[TaskResult]] | None:
-            boot = open_boot(conn, job.user_id, device_id, boot_id)
+            boot = open_boot(conn, job.user_id, device_id, boot_id, store.cipher)
             if boot is None:
                 return None
             touched = (job.touched_us, job.touched_end_us)
@@ -134,11 +135,11 @@ class Worker:
         return write
 
 
-def open_boot(conn: Connection, user_id: int, device_id: str, boot_id: str) -> Boot | None:
+def open_boot(conn: Connection, user_id: int, device_id: str, boot_id: str, cipher: Cipher) -> Boot | None:
     """Return a boot that can be placed in time, else None: its samples wait for a clock reading."""
     clock = intake.boot_clock(conn, user_id, device_id, boot_id)
     streams = {row.stream_no: row.stream for row in intake.list_streams(conn, user_id, device_id, boot_id)}
-    return Boot(user_id, device_id, boot_id, clock, streams) if clock is not None and streams else None
+    return Boot(user_id, device_id, boot_id, clock, streams, cipher) if clock is not None and streams else None
 
 
 def _apply_all(conn: Connection, done: Sequence[Done]) -> None:

@@ -1,0 +1,113 @@
+"""Webhook deliveries: signed, in order, repeated until the receiver says yes or the job is given up."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import json
+import socket
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import httpx
+from sqlalchemy import Connection
+
+from data.errors import WristwiseError
+from services.store import hooks, records
+from services.store.hooks import Hook
+from services.store.jobs import Job
+from services.store.records import Record
+from services.store.store import Store
+
+TIMEOUT_S = 5.0
+SIGNATURE = "Wristwise-Signature"
+
+
+class DeliveryError(WristwiseError, OSError):
+    """A receiver cannot be reached, or says no."""
+
+
+def sign(secret: bytes, body: bytes, now_s: int) -> str:
+    """Return the signature header: time and HMAC-SHA256 of "time.body", so that a replay can be told by its age."""
+    mac = hmac.new(secret, f"{now_s}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={now_s},v1={mac}"
+
+
+def check_address(url: str, allow_private: bool) -> None:
+    """
+    Raise `DeliveryError` unless `url` is https to a public address: a hook must not reach into our own network.
+
+    `allow_private` (tests, a caregiver's box at home) takes http and private addresses, too.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise DeliveryError(f"a webhook's address must be https://…, got {url[:64]!r}")
+    if allow_private:
+        return
+    if parts.scheme != "https":
+        raise DeliveryError("a webhook's address must be https, so that nobody reads along; use https")
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 443, proto=socket.IPPROTO_TCP)
+    except OSError as error:
+        raise DeliveryError(f"the host {parts.hostname!r} is not known; check the address") from error
+    if any(not ipaddress.ip_address(info[4][0]).is_global for info in found):
+        raise DeliveryError("a webhook's address must not lie in a private network; use a public one")
+
+
+def post(hook: Hook, body: bytes, signature: str) -> httpx.Response:
+    """Send `body`, or raise `DeliveryError` where nobody answers."""
+    headers = {"Content-Type": "application/json", SIGNATURE: signature, "User-Agent": "wristwise"}
+    try:
+        return httpx.post(hook.url, content=body, headers=headers, timeout=TIMEOUT_S, follow_redirects=False)
+    except httpx.HTTPError as error:
+        raise DeliveryError(f"{urlsplit(hook.url).hostname} does not answer ({type(error).__name__})") from error
+
+
+def verify(hook: Hook) -> None:
+    """
+    Make a receiver prove itself: it must echo a signed challenge, and refuse a false signature with 401 or 403.
+
+    Raises
+    ------
+    DeliveryError
+        If it does either wrong.
+    """
+    challenge = hashlib.sha256(hook.secret + hook.hook_id.encode()).hexdigest()[:32]
+    body = json.dumps({"type": "verification", "challenge": challenge}).encode()
+    answer = post(hook, body, sign(hook.secret, body, int(time.time())))
+    if not answer.is_success or challenge not in answer.text:
+        raise DeliveryError(f"the receiver must answer the challenge with 2xx and echo it, it said {answer.status_code}")
+    answer = post(hook, body, sign(b"not the secret", body, int(time.time())))
+    if answer.status_code not in (401, 403):
+        raise DeliveryError(
+            f"the receiver must refuse a false signature with 401, it said {answer.status_code}; check {SIGNATURE}"
+        )
+
+
+def deliverer(describe: Callable[[Record], object], allow_private: bool) -> Callable[[Store, Job], Callable[[Connection], None]]:
+    """Return the worker's handler for deliveries; `describe` gives the body of a record."""
+
+    def handle(store: Store, job: Job) -> Callable[[Connection], None]:
+        found = store.read(lambda conn: hooks.find(conn, job.user_id, job.key))
+        if found is None or not found.verified:
+            return lambda conn: None
+        hook = found
+        page = store.read(lambda conn: records.changes(conn, hook.user_id, hook.change_no, hooks.PAGE, hook.kinds))
+        if page.records:
+            check_address(hook.url, allow_private)
+            content = {"type": "records", "hook_id": hook.hook_id, "records": [describe(r) for r in page.records]}
+            body = json.dumps(content).encode()
+            answer = post(hook, body, sign(hook.secret, body, int(time.time())))
+            if not answer.is_success:
+                raise DeliveryError(f"the receiver answered {answer.status_code}")
+
+        def write(conn: Connection) -> None:
+            hooks.delivered(conn, hook.user_id, hook.hook_id, page.through)
+            if page.more:
+                hooks.tell(conn, hook.user_id, set(hook.kinds))
+
+        return write
+
+    return handle
