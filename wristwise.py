@@ -24,6 +24,7 @@ from models.commands.compress import compress as compress_command
 from models.commands.compress import decompress as decompress_command
 from models.commands.compress import export as export_command
 from models.commands.compress import gate as gate_command
+from models.commands.bench import app as bench_app
 from models.commands.evaluate import evaluate as evaluate_command
 from models.commands.prune import prune as prune_command
 from models.commands.run import run as run_command
@@ -58,6 +59,7 @@ app.command("gate")(gate_command)
 app.command("compress")(compress_command)
 app.command("decompress")(decompress_command)
 app.command("prune")(prune_command)
+app.add_typer(bench_app, name="bench")
 app.command("watch")(watch_command)
 app.command("fleet")(fleet_command)
 app.command("mock-person")(mock_person_command)

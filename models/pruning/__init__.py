@@ -16,7 +16,7 @@ from models.pruning.importance import (
     importance_named,
 )
 from models.pruning.plan import Cut, PruningPlan
-from models.pruning.planner import check_plan, plan_pruning
+from models.pruning.planner import check_plan, plan_pruning, plan_to_parameters
 from models.pruning.surgery import apply_plan, mask_plan
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "importance_named",
     "mask_plan",
     "plan_pruning",
+    "plan_to_parameters",
     "read_calibration",
     "trace",
 ]

@@ -83,6 +83,7 @@ def kind_of(target: NDArray[Any]) -> str:
     return "binary" if np.isin(target, (0, 1)).all() else "value"
 
 
+_RECOVER = 6  # epochs of recovery in experiments: a sweep must end, and every method gets the same
 UNITS = {"classes": "1 - macro F1", "binary": "1 - balanced accuracy", "value": "mean absolute error"}
 LOSSES = {"classes": "categorical_crossentropy", "binary": "binary_crossentropy", "value": "mae"}
 
@@ -119,7 +120,7 @@ def subgroup_errors(output: NDArray[Any], target: NDArray[Any]) -> dict[str, flo
     return {f"class {k}": float((said != true)[true == k].mean()) for k in np.unique(true).tolist()}
 
 
-def task_case(name: str, *, max_rows: int = 12_000, quick: bool = False, root: Path | None = None) -> Case:
+def task_case(name: str, *, max_rows: int = 6_000, quick: bool = False, root: Path | None = None) -> Case:
     """
     Return the case of a registered task: its recipe, its data sets, a quarter of the subjects held out.
 
@@ -127,7 +128,7 @@ def task_case(name: str, *, max_rows: int = 12_000, quick: bool = False, root: P
     ----------
     name : str
         Of a task with a network.
-    max_rows : int, default=12000
+    max_rows : int, default=6000
         At most so many training rows (and a third as many held-out ones), spread evenly, so that a sweep ends.
     quick : bool
         Four recordings a data set and the recipe's quick epochs.
@@ -155,7 +156,8 @@ def task_case(name: str, *, max_rows: int = 12_000, quick: bool = False, root: P
     return Case(
         chosen.task.name, getattr(chosen, "error_unit", UNITS[kind]), lambda seed: chosen.build(seed=seed), fit, data,
         _calibration(held), chosen.quick_epochs if quick else chosen.epochs,
-        1 if quick else chosen.prune_target.recover_epochs, chosen.export_mode, getattr(chosen, "error", None), notes,
+        1 if quick else min(chosen.prune_target.recover_epochs, _RECOVER), chosen.export_mode,
+        getattr(chosen, "error", None), notes,
     )  # fmt: skip
 
 

@@ -89,6 +89,47 @@ def plan_pruning(
     return plan_for_widths(graph, scores, wanted, describe(score))
 
 
+def plan_to_parameters(
+    model: Any,
+    importance: Importance | None = None,
+    *,
+    share: float,
+    scope: Scope = "global",
+    round_to: int | None = None,
+    exclude: Iterable[str] = (),
+) -> PruningPlan:
+    """
+    Plan to remove units until a share of the *parameters* is gone (or as much as can go); else as `plan_pruning`.
+
+    Removing half of the channels removes about three quarters of the parameters; this searches the ratio for you.
+
+    Parameters
+    ----------
+    share : float in [0, 1)
+        Of all parameters.
+    """
+    if not 0 <= share < 1:
+        raise PruningError(f"share must be in [0, 1), but is {share:g}; 0.8 removes four of five parameters")
+    graph = trace(model, exclude)
+    score = L2Norm() if importance is None else importance
+    scores = {g.name: scored(g, score) for g in graph.groups}
+    low, high = 0.0, 0.9999
+    best: tuple[float, PruningPlan] | None = None
+    for _ in range(10):
+        ratio = (low + high) / 2
+        shares = dict.fromkeys(scores, ratio)
+        wanted = _global(graph, scores, score, shares) if scope == "global" else _local(graph, shares)
+        wanted = {n: rounded(graph.group(n), w, round_to) for n, w in wanted.items()}
+        plan = plan_for_widths(graph, scores, wanted, describe(score))
+        gone = 1 - plan.after["parameters"] / plan.before["parameters"]
+        low, high = (ratio, high) if gone < share else (low, ratio)
+        if best is None or abs(gone - share) < best[0]:
+            best = (abs(gone - share), plan)
+    if best is None:
+        raise PruningError(f"{model.name!r} has no channels to cut")
+    return best[1]
+
+
 def describe(importance: Importance) -> str:
     """Return the name under which an importance appears in a plan."""
     return getattr(importance, "name", None) or type(importance).__name__

@@ -71,7 +71,7 @@ def rank_layers(model: Any, data: Calibration) -> list[PartCost]:
             costs.append(_cost(model, node.name, plan_structure(model, layers=[node.name]), data, before))
         except PruningError:
             continue  # cannot be bridged: not a candidate
-    return sorted(costs, key=lambda c: c.loss_rise)
+    return sorted((c for c in costs if c.saved_parameters > 0 or c.saved_macs > 0), key=lambda c: c.loss_rise)
 
 
 def plan_layers(model: Any, data: Calibration, n: int = 1) -> StructurePlan:

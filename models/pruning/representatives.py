@@ -96,7 +96,7 @@ def _two_branch(width: int) -> Any:
 
 
 _TABLE: dict[str, tuple[Callable[[], Any], Callable[[int, np.random.Generator], Rows], int]] = {
-    "cnn": (lambda: _cnn(16), pulse_rows, 12),
+    "cnn": (lambda: _cnn(16), pulse_rows, 24),
     "lstm": (lambda: _lstm(32), night_rows, 8),
     "bilstm": (lambda: _lstm(24, both=True), night_rows, 8),
     "two-branch": (lambda: _two_branch(12), impact_rows, 10),
@@ -131,7 +131,10 @@ def representative_case(name: str, n_rows: int = 2000) -> Case:
 
         train(model, data, epochs=n_epochs, rate=3e-3, teacher=teacher, seed=seed, callbacks=tuple(callbacks))
 
-    return Case(name, UNITS[kind], build, fit, data, held, epochs, max(2, epochs // 3), notes={"data": "synthetic"})
+    mode = "float32" if "lstm" in name else "int8"
+    return Case(
+        name, UNITS[kind], build, fit, data, held, epochs, max(2, epochs // 3), mode, notes={"data": "synthetic"}
+    )
 
 
 def _calibration(rows: Rows) -> Calibration:

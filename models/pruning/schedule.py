@@ -9,7 +9,10 @@ from models.pruning.errors import PruningError
 class Schedule(Protocol):
     """How sparse a network is to be at a training step."""
 
-    final: float
+    @property
+    def final(self) -> float:
+        """The rate at the end."""
+        ...
 
     def due(self, step: int) -> bool:
         """Tell whether masks are renewed at this step."""

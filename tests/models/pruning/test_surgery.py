@@ -15,6 +15,7 @@ from models.pruning import (  # noqa: E402
     check_plan,
     mask_plan,
     plan_pruning,
+    plan_to_parameters,
     trace,
 )
 from models.pruning.errors import CalibrationError, PlanError, PruningError, UnsupportedLayerError  # noqa: E402
@@ -85,6 +86,16 @@ def test_exact_widths_and_exact_units_are_honoured() -> None:
     full = model.get_layer("second").cell.recurrent_kernel.numpy()
     columns = [gate * 6 + unit for gate in range(4) for unit in (0, 5)]
     np.testing.assert_array_equal(kernel, full[np.ix_([0, 5], columns)])
+
+
+@pytest.mark.parametrize("scope", ["local", "global"])
+def test_a_share_of_the_parameters_is_met(scope: str) -> None:
+    model = cnn()
+    plan = plan_to_parameters(model, share=0.8, scope=scope)
+
+    assert 1 - plan.after["parameters"] / plan.before["parameters"] == pytest.approx(0.8, abs=0.05)
+    with pytest.raises(PruningError, match="share must be in"):
+        plan_to_parameters(model, share=1.0)
 
 
 def test_a_residual_stage_is_one_group_and_excluded_layers_stay_whole() -> None:

@@ -1,0 +1,84 @@
+"""`wristwise bench`: the tables and pictures of docs/pruning.md, from committed code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Benchmarks: what the tables of the docs are made of.")
+
+_RESULTS = Path("benchmarks/results")
+_WORK = Path("runs/bench")
+
+
+@app.command("pruning")
+def pruning(
+    cases: Annotated[list[str], typer.Argument(help="Tasks with a network, or cnn, lstm, bilstm, two-branch.")],
+    rates: Annotated[str, typer.Option(help="Shares of the parameters to remove.")] = "0.5,0.8,0.9,0.95",
+    seeds: Annotated[str, typer.Option(help="Seeds.")] = "0,1,2",
+    methods: Annotated[str, typer.Option(help="Only methods whose name holds this.")] = "",
+    jobs: Annotated[int, typer.Option(help="Local processes.")] = 1,
+    cluster: Annotated[str | None, typer.Option(help="Dask scheduler, tcp://host:port.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Four recordings a data set, few epochs.")] = False,
+    only_finished: Annotated[
+        bool, typer.Option("--finished", help="Run nothing: write the jobs that are done.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Where result files go.")] = _RESULTS,
+    work: Annotated[Path, typer.Option(help="Where finished jobs are kept, to resume from.")] = _WORK,
+) -> None:
+    """Methods x rates x seeds on each case; an interrupted sweep goes on where it was."""
+    from models.pruning.bench import METHODS, finished, jobs_for, sweep
+    from models.pruning.bench_result import write_result
+    from models.pruning.errors import PruningError
+    from models.tensorflow_setup import quiet
+
+    quiet()
+    chosen = [m for m in METHODS if methods.lower() in m.name.lower()]
+    if not chosen:
+        raise PruningError(f"no method's name holds {methods!r}; there are {'; '.join(m.name for m in METHODS)}")
+    shares = tuple(float(r) for r in rates.split(","))
+    numbers = tuple(int(s) for s in seeds.split(","))
+    for case in cases:
+        folder = work / (case + ("-quick" if quick else ""))
+        table = list(jobs_for(case, methods=chosen, rates=shares, seeds=numbers, quick=quick))
+        if only_finished:
+            rows = finished(table, folder)
+        else:
+            rows = sweep(table, folder, n_jobs=jobs, cluster=cluster, say=lambda line: typer.echo(line, err=True))
+        path = write_result(case, rows, folder, out, seeds=numbers, rates=shares, quick=quick)
+        typer.echo(f"{len(rows)} rows in {path}")
+
+
+@app.command("applications")
+def applications(
+    names: Annotated[list[str] | None, typer.Argument(help="Families, default: all.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the result file goes.")] = _RESULTS,
+) -> None:
+    """Halve the channels of every family of tf_keras.applications and compare with the masked twin."""
+    from models.pruning.applications import FAMILIES, TOLERANCE, try_family
+    from models.pruning.report import without_nan
+    from models.tensorflow_setup import quiet
+
+    quiet()
+    rows = []
+    for name in names or FAMILIES:
+        outcome = try_family(name)
+        rows.append(outcome.as_dict())
+        typer.echo(f"{name:<20} {'works' if outcome.works else outcome.reason} ({outcome.seconds:.1f} s)")
+    out.mkdir(parents=True, exist_ok=True)
+    entry = without_nan({"command": "wristwise bench applications", "tolerance": TOLERANCE, "rows": rows})
+    (out / "applications.json").write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
+
+
+@app.command("pages")
+def pages(
+    results: Annotated[Path, typer.Option(help="Where result files are.")] = _RESULTS,
+    docs: Annotated[Path, typer.Option(help="Folder of the documentation.")] = Path("docs"),
+) -> None:
+    """Write the tables and pictures of docs/pruning.md from the result files."""
+    from models.pruning.bench_pages import write_pages
+
+    typer.echo(f"written: {', '.join(str(p) for p in write_pages(results, docs))}")

@@ -1,0 +1,341 @@
+"""The pruning benchmark: methods x rates x seeds on one case, each job on its own, resumed after an interruption."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.pruning.cases import Case
+
+RATES = (0.5, 0.8, 0.9, 0.95)
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Method:
+    """
+    One way to prune.
+
+    Attributes
+    ----------
+    name : str
+        As in the tables.
+    part : {"units", "weights", "control"}
+        What goes: units, single weights; or nothing, a small network trained from scratch.
+    score : str
+        Importance.
+    scope : {"local", "global"}
+    schedule : {"one-shot", "iterative", "polynomial", "knapsack"}
+    """
+
+    name: str
+    part: str
+    score: str
+    scope: str = "global"
+    schedule: str = "one-shot"
+
+
+METHODS: tuple[Method, ...] = (
+    Method("units, L2, local", "units", "l2", "local"),
+    Method("units, L2, global", "units", "l2", "global"),
+    Method("units, Taylor, local", "units", "taylor", "local"),
+    Method("units, Taylor, global", "units", "taylor", "global"),
+    Method("units, Taylor, iterative", "units", "taylor", "global", "iterative"),
+    Method("units, L2, knapsack", "units", "l2", "global", "knapsack"),
+    Method("units, random", "units", "random", "local"),
+    Method("from scratch at that size", "control", "l2", "local"),
+    Method("weights, threshold, local", "weights", "magnitude", "local"),
+    Method("weights, threshold, global", "weights", "magnitude", "global"),
+    Method("weights, Taylor, local", "weights", "taylor", "local"),
+    Method("weights, Taylor, global", "weights", "taylor", "global"),
+    Method("weights, threshold, polynomial", "weights", "magnitude", "global", "polynomial"),
+    Method("weights, Taylor, polynomial", "weights", "taylor", "global", "polynomial"),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell of the table: a case, a method, the share of parameters to remove, a seed."""
+
+    case: str
+    method: Method
+    rate: float
+    seed: int
+    quick: bool = False
+
+    @property
+    def key(self) -> str:
+        """A file name that changes when anything about the job does."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=2)
+def case_of(name: str, quick: bool) -> Case:
+    """Return the case of a name, made once per process."""
+    from models.pruning.tasks import case_named
+
+    return case_named(name, **({"quick": True} if quick and name not in _synthetic() else {}))
+
+
+def _synthetic() -> tuple[str, ...]:
+    from models.pruning.representatives import REPRESENTATIVES
+
+    return REPRESENTATIVES
+
+
+def dense_parent(case: Case, seed: int, folder: Path) -> Any:
+    """Return the trained dense network of a seed, trained once and kept in a folder."""
+    import tf_keras
+
+    path = folder / f"dense_{seed}.keras"
+    if not path.is_file():
+        model = case.build(seed)
+        case.fit(model, case.epochs, seed, None, ())
+        folder.mkdir(parents=True, exist_ok=True)
+        model.save(path)
+    return tf_keras.models.load_model(path, compile=False)
+
+
+def run_job(job: Job, folder: Path) -> dict[str, Any]:
+    """
+    Return the row of one job, from its file if it is there.
+
+    Parameters
+    ----------
+    job : Job
+    folder : Path
+        Holds dense parents and finished rows; what an interrupted sweep is resumed from.
+    """
+    import tf_keras
+
+    path = folder / f"row_{job.key}.json"
+    if path.is_file():
+        row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return row
+    tf_keras.backend.clear_session()
+    tf_keras.utils.set_random_seed(job.seed)
+    case = case_of(job.case, job.quick)
+    dense = dense_parent(case, job.seed, folder)
+    start = time.perf_counter()
+    makers = {"units": _units, "weights": _weights, "control": _control}
+    model, plan = makers[job.method.part](job, case, dense)
+    row = {"method": job.method.name, "part": job.method.part, "rate": job.rate, "seed": job.seed}
+    row |= measured(model, case) | {"seconds": round(time.perf_counter() - start, 1)}
+    if plan is not None:
+        row["predicted_bytes"] = _float_bytes(dense, folder, job.seed) - 4 * (
+            plan.before["parameters"] - plan.after["parameters"]
+        )
+    _write(path, row)
+    return row
+
+
+def _write(path: Path, row: dict[str, Any]) -> None:
+    """Write whole or not at all: a half row would be taken for a finished one."""
+    from models.pruning.report import without_nan
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(without_nan(row)), encoding="utf-8")
+    part.replace(path)
+
+
+def measured(model: Any, case: Case) -> dict[str, Any]:
+    """Return error, size, latency and arena of a model as a float32 file, and its MACs."""
+    from models.export.convert import to_tflite
+    from models.pruning.structure import structure_size
+    from models.pruning.target import footprint
+
+    cost = footprint(to_tflite(model))
+    size = structure_size(model)
+    return {
+        "error": round(case.error(model), 6),
+        "parameters": size["parameters"],
+        "macs": size["macs"],
+        "bytes": int(cost.bytes),
+        "gzip": int(cost.gzip),
+        "latency_us": round(cost.latency_us, 2),
+        "arena": cost.arena,
+        "predicted_arena": size["arena_bytes"],
+    }
+
+
+def _float_bytes(dense: Any, folder: Path, seed: int) -> int:
+    from models.export.convert import to_tflite
+
+    path = folder / f"dense_{seed}.bytes"
+    if not path.is_file():
+        path.write_text(str(len(to_tflite(dense))), encoding="utf-8")
+    return int(path.read_text(encoding="utf-8"))
+
+
+def _recover(
+    case: Case, model: Any, teacher: Any, seed: int, callbacks: Sequence[Any] = (), share: float = 1.0
+) -> None:
+    case.fit(model, max(1, round(share * case.recover_epochs)), seed, teacher, callbacks)
+
+
+def run_units(job: Job, case: Case, dense: Any) -> Any:
+    """Return the network with units removed as a job says, recovered."""
+    return _units(job, case, dense)[0]
+
+
+def _units(job: Job, case: Case, dense: Any) -> tuple[Any, Any]:
+    """Remove units until the share of parameters is gone, and recover."""
+    from models.pruning.surgery import apply_plan
+
+    if job.method.schedule == "iterative":
+        current, before = dense, 1.0
+        for left in (1 - job.rate) ** (np.arange(1, 4) / 3):
+            plan = plan_for_parameters(current, case, job, 1 - left / before)
+            current, before = apply_plan(current, plan), left
+            _recover(case, current, dense, job.seed, share=1 / 3 if left > 1 - job.rate + 1e-9 else 1.0)
+        return current, None
+    plan = _knapsack(job, case, dense) if job.method.schedule == "knapsack" else plan_for_parameters(dense, case, job)
+    cut = apply_plan(dense, plan)
+    _recover(case, cut, dense, job.seed)
+    return cut, plan
+
+
+def plan_for_parameters(model: Any, case: Case, job: Job, share: float | None = None) -> Any:
+    """Return the plan whose cut removes a share of the parameters, by the job's importance."""
+    from models.pruning.importance import importance_named
+    from models.pruning.planner import plan_to_parameters
+
+    score = importance_named(job.method.score, case.data.take(1024), job.seed)
+    scope: Any = job.method.scope
+    return plan_to_parameters(model, score, share=job.rate if share is None else share, scope=scope)
+
+
+def _knapsack(job: Job, case: Case, dense: Any) -> Any:
+    """Choose widths by sensitivity on training rows; the held-out subjects must not choose."""
+    from models.pruning.allocation import knapsack, sensitivity_curves
+    from models.pruning.errors import TargetError
+    from models.pruning.graph import trace
+    from models.pruning.importance import importance_named
+
+    rows = case.data.take(512)
+    score = importance_named(job.method.score, rows, job.seed)
+    curves = sensitivity_curves(trace(dense), score, rows.loss_of, n_levels=6)
+    most = sum(max(o.saves["bytes"] for o in many) for many in curves.options.values())
+    low, high, best = 0.0, most, None
+    for _ in range(10):
+        try:
+            plan = curves.plan(knapsack(curves, {"bytes": (low + high) / 2}))
+        except TargetError:
+            high = (low + high) / 2
+            continue
+        gone = 1 - plan.after["parameters"] / plan.before["parameters"]
+        low, high = ((low + high) / 2, high) if gone < job.rate else (low, (low + high) / 2)
+        if best is None or abs(gone - job.rate) < best[0]:
+            best = (abs(gone - job.rate), plan)
+    return best[1] if best is not None else curves.plan(curves.narrowest)
+
+
+def _control(job: Job, case: Case, dense: Any) -> tuple[Any, Any]:
+    """Train a fresh network of the pruned widths as long as parent and recovery together, without a teacher."""
+    from models.pruning.surgery import apply_plan
+
+    plan = plan_for_parameters(dense, case, job)
+    small = freshly_initialised(apply_plan(dense, plan), job.seed)
+    case.fit(small, case.epochs + case.recover_epochs, job.seed, None, ())
+    return small, plan
+
+
+def freshly_initialised(model: Any, seed: int) -> Any:
+    """Return a network of the same shapes with new weights."""
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(seed)
+    return tf_keras.models.clone_model(model)
+
+
+def _weights(job: Job, case: Case, dense: Any) -> tuple[Any, Any]:
+    """Zero single weights, at once or on a polynomial schedule, while the parent teaches."""
+    from models.pruning.schedule import OneShot, Polynomial
+    from models.pruning.training import train_sparse
+
+    steps = max(4, case.recover_epochs * (len(case.data) // 128))
+    sudden = job.method.schedule == "one-shot"
+    schedule = OneShot(job.rate) if sudden else Polynomial(job.rate, 0, steps // 2, frequency=max(1, steps // 12))
+
+    def train(model: Any, callbacks: list[Any]) -> None:
+        _recover(case, model, dense, job.seed, callbacks)
+
+    data = case.data.take(512) if job.method.score != "magnitude" else None
+    model, _ = train_sparse(dense, schedule, train, method=job.method.score, scope=job.method.scope, data=data)
+    return model, None
+
+
+def jobs_for(
+    case: str, *, methods: Sequence[Method] = METHODS, rates: Sequence[float] = RATES, seeds: Sequence[int] = SEEDS,
+    quick: bool = False,
+) -> Iterator[Job]:  # fmt: skip
+    """Yield every job of a sweep, seed by seed, so that an interrupted one has whole seeds."""
+    for seed in seeds:
+        for method in methods:
+            for rate in rates:
+                yield Job(case, method, rate, seed, quick)
+
+
+def finished(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of the jobs that are done."""
+    paths = [folder / f"row_{job.key}.json" for job in jobs]
+    return [json.loads(p.read_text(encoding="utf-8")) for p in paths if p.is_file()]
+
+
+def sweep(
+    jobs: Sequence[Job],
+    folder: Path,
+    *,
+    n_jobs: int = 1,
+    cluster: str | None = None,
+    say: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """
+    Run jobs, here or on a Dask cluster, and return their rows in order.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    folder : Path
+        Where finished rows are; a sweep that was interrupted goes on where it was. On a cluster, shared storage.
+    n_jobs : int, default=1
+        Local processes.
+    cluster : str, optional
+        Address of a Dask scheduler (``tcp://host:8786``); joblib hands the jobs to it.
+    say : callable
+        Told of each finished job when they run one by one.
+    """
+    from joblib import Parallel, delayed, parallel_config
+
+    calls = [delayed(run_job)(job, folder) for job in jobs]
+    if cluster is not None:
+        client = _dask_client(cluster)
+        with parallel_config(backend="dask"):
+            rows: list[dict[str, Any]] = Parallel()(calls)
+        client.close()
+        return rows
+    if n_jobs != 1:
+        return list(Parallel(n_jobs=n_jobs, inner_max_num_threads=1, backend="loky")(calls))
+    rows = []
+    for k, job in enumerate(jobs):
+        rows.append(run_job(job, folder))
+        if say is not None:
+            say(f"{k + 1}/{len(jobs)} {job.case}, seed {job.seed}: {job.method.name} at {job.rate:.0%}")
+    return rows
+
+
+def _dask_client(address: str) -> Any:
+    from data.errors import MissingExtraError
+
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise MissingExtraError("--cluster needs Dask; install it with: pip install 'wristwise[cluster]'") from error
+    return Client(address, timeout="10s")

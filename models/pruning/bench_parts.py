@@ -1,0 +1,135 @@
+"""The other tables of the benchmark: parts removed whole, sensors, recovery, int8, and what the seeds agree on."""
+
+from pathlib import Path
+from typing import Any
+
+from models.pruning.bench import Job, Method, dense_parent, plan_for_parameters
+from models.pruning.cases import Case
+
+_ROWS = 512
+
+
+def parts_table(case: Case, dense: Any) -> dict[str, Any]:
+    """Return what every layer and path would cost and save, and the network for every set of sensors."""
+    from models.pruning.ranking import rank_layers, rank_paths, sensor_variants
+
+    rows = case.held.take(_ROWS)
+    found: dict[str, Any] = {
+        what: [
+            {"part": c.part, "loss_rise": c.loss_rise, "parameters": c.saved_parameters, "macs": c.saved_macs}
+            for c in rank(dense, rows)
+        ]
+        for what, rank in (("layers", rank_layers), ("paths", rank_paths))
+    }
+    if len(dense.inputs) > 1:
+        found["sensors"] = [
+            {"sensors": v.sensors, "loss": v.loss, "parameters": v.parameters, "macs": v.macs}
+            for v in sensor_variants(dense, rows)
+        ]
+    return found
+
+
+def recovery_table(case: Case, dense: Any, seed: int, rate: float = 0.8) -> dict[str, float]:
+    """Return the error after each kind of recovery from one and the same cut."""
+    from models.pruning.recovery import copied, recalibrate
+    from models.pruning.surgery import apply_plan
+
+    job = Job(case.name, Method("", "units", "taylor"), rate, seed)
+    cut = apply_plan(dense, plan_for_parameters(dense, case, job))
+    errors = {"none": case.error(cut), "batch norm recalibrated": case.error(recalibrate(cut, case.data.take(1024)))}
+    for name, teacher in (("fine-tuned", None), ("distilled from the parent", dense)):
+        one = copied(cut)
+        case.fit(one, case.recover_epochs, seed, teacher, ())
+        errors[name] = case.error(one)
+    return errors
+
+
+def overlap_table(parents: list[Any], rates: tuple[float, ...]) -> list[dict[str, float]]:
+    """Return how much global magnitude masks agree over seeds, beside what chance would give."""
+    from models.pruning.weights import mask_overlap, plan_masks
+
+    rows = []
+    for rate in rates:
+        found, chance = mask_overlap([plan_masks(p, sparsity=rate) for p in parents])
+        rows.append({"rate": rate, "overlap": round(found, 4), "by_chance": round(chance, 4)})
+    return rows
+
+
+def chain_rows(case: Case, dense: Any, seed: int, rate: float = 0.8) -> list[dict[str, Any]]:
+    """
+    Return the whole chain, every link a row: units out, the task's number format, weights to zero, clusters, container.
+
+    Errors are those of the file in LiteRT on held-out rows; `container` is the size in the Huffman container.
+    """
+    from models.compress.clustering import cluster_tflite
+    from models.export.convert import to_tflite
+    from models.pruning.bench import run_units
+    from models.pruning.schedule import Polynomial
+    from models.pruning.training import train_sparse
+
+    small = run_units(Job(case.name, Method("", "units", "taylor", "global", "iterative"), rate, seed), case, dense)
+    steps = max(4, case.recover_epochs * (len(case.data) // 128))
+
+    def train(model: Any, callbacks: list[Any]) -> None:
+        case.fit(model, case.recover_epochs, seed, dense, callbacks)
+
+    sparse, _ = train_sparse(small, Polynomial(0.5, 0, steps // 2, frequency=max(1, steps // 12)), train)
+    mode: Any = case.mode
+    rows = case.representative()
+
+    def file(model: Any, kind: Any) -> bytes:
+        return to_tflite(model, kind, rows if kind == "int8" else None, io="float32")
+
+    files = {
+        "dense": (file(dense, "float32"), "float32"),
+        "dense, exported": (file(dense, mode), mode),
+        f"{rate:.0%} of the parameters out as units": (file(small, "float32"), "float32"),
+        "... exported": (file(small, mode), mode),
+        "... and half of the weights zero": (file(sparse, mode), mode),
+    }
+    files["... and 16 values a tensor"] = (cluster_tflite(files["... and half of the weights zero"][0], 4), mode)
+    return [_chain_row(case, dense, name, kind, data, seed) for name, (data, kind) in files.items()]
+
+
+def _chain_row(case: Case, model: Any, name: str, mode: str, data: bytes, seed: int) -> dict[str, Any]:
+    from models.compress.pack import pack
+    from models.export.cost import CORTEX_M4F, cost
+    from models.export.interpreters import load, run_rows
+    from models.pruning.calibration import Calibration
+    from models.pruning.cases import row_error
+    from models.pruning.target import footprint
+
+    held = case.held.take(2 * _ROWS)
+    inputs, targets = next(Calibration(held.inputs, held.targets, batch=len(held)).batches(model))
+    outputs = run_rows(load(data, "litert"), inputs)
+    size, core = footprint(data), cost(data, CORTEX_M4F)
+    return {
+        "method": name, "mode": mode, "seed": seed, "error": round((case.judge or row_error)(outputs, targets), 6),
+        "bytes": int(size.bytes), "gzip": int(size.gzip), "container": len(pack(data).data),
+        "latency_us": round(size.latency_us, 2), "arena": size.arena,
+        "m4f_us": round(core.latency_us, 1), "m4f_uj": round(core.energy_uj, 2),
+    }  # fmt: skip
+
+
+def extra_tables(case: Case, folder: Path, seeds: tuple[int, ...], rates: tuple[float, ...]) -> dict[str, Any]:
+    """Return the tables that are made once per case, on the parent of the first seed."""
+    parents = [dense_parent(case, seed, folder) for seed in seeds]
+    return {
+        "chain": [row for seed, p in zip(seeds, parents, strict=True) for row in _kept_chain(case, p, seed, folder)],
+        "parts": parts_table(case, parents[0]),
+        "recovery": recovery_table(case, parents[0], seeds[0]),
+        "overlap": overlap_table(parents, rates) if len(parents) > 1 else [],
+    }
+
+
+def _kept_chain(case: Case, dense: Any, seed: int, folder: Path) -> list[dict[str, Any]]:
+    """Return the chain of a seed, from its file if it is there."""
+    import json
+
+    from models.pruning.report import without_nan
+
+    path = folder / f"chain_{seed}.json"
+    if not path.is_file():
+        path.write_text(json.dumps(without_nan(chain_rows(case, dense, seed))), encoding="utf-8")
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return rows

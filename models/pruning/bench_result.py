@@ -1,0 +1,94 @@
+"""One result file a case: all rows, the dense parents, and the tables made once."""
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Half-width factor of a 95 % interval for a mean of n: Student's t over sqrt(n).
+_T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
+
+
+def write_result(
+    case: str, rows: list[dict[str, Any]], folder: Path, out: Path, *, seeds: tuple[int, ...],
+    rates: tuple[float, ...], quick: bool,
+) -> Path:  # fmt: skip
+    """Measure the dense parents, make the tables that are made once, and write ``pruning_<case>.json``."""
+    from models.pruning.bench import case_of, dense_parent, measured
+    from models.pruning.bench_parts import extra_tables
+    from models.pruning.report import without_nan
+
+    subject = case_of(case, quick)
+    dense = [{"seed": s} | measured(dense_parent(subject, s, folder), subject) for s in seeds]
+    entry = {
+        "case": case,
+        "command": f"wristwise bench pruning {case}" + " --quick" * quick,
+        "unit": subject.unit,
+        "mode": subject.mode,
+        "epochs": {"dense": subject.epochs, "recovery": subject.recover_epochs},
+        "notes": dict(subject.notes),
+        "versions": {p: version(p) for p in ("tensorflow", "tf_keras", "ai-edge-litert", "numpy")},
+        "dense": dense,
+        "rows": rows,
+        **extra_tables(subject, folder, seeds, rates),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"pruning_{case.replace('-', '_')}.json"
+    path.write_text(json.dumps(without_nan(_short(entry)), indent=None, separators=(",", ":")) + "\n", encoding="utf-8")
+    return path
+
+
+def _short(value: Any) -> Any:
+    """Round floats to six significant digits: results are read by people, and diffs stay small."""
+    if isinstance(value, dict):
+        return {k: _short(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(v) for v in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def interval(differences: Sequence[float]) -> tuple[float, float, float]:
+    """
+    Return mean, low and high of a 95 % interval over seeds (Student's t); with one seed low and high are infinite.
+
+    Examples
+    --------
+    >>> interval([1.0, 1.0, 1.0])
+    (1.0, 1.0, 1.0)
+    """
+    values = np.asarray(differences, float)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return mean, -float("inf"), float("inf")
+    factor = _T95.get(len(values), 2.0)
+    half = factor * float(values.std(ddof=1)) / len(values) ** 0.5
+    return mean, mean - half, mean + half
+
+
+def summary(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """
+    Return one line per method and rate: means over seeds, and the paired difference of error to the dense parent.
+
+    `harmless` says that the interval covers zero or lies below; `bought` that bytes, gzip, latency or arena fell by
+    2 % or more.
+    """
+    dense = {d["seed"]: d for d in entry["dense"]}
+    keys = dict.fromkeys((r["method"], r["rate"]) for r in entry["rows"])
+    lines = []
+    for method, rate in keys:
+        own = [r for r in entry["rows"] if (r["method"], r["rate"]) == (method, rate)]
+        mean, low, high = interval([r["error"] - dense[r["seed"]]["error"] for r in own])
+        line: dict[str, Any] = {"method": method, "rate": rate, "n": len(own), "rise": mean, "low": low, "high": high}
+        for key in ("error", "parameters", "macs", "bytes", "gzip", "latency_us", "arena", "predicted_bytes"):
+            values = [r[key] for r in own if r.get(key) is not None]
+            line[key] = float(np.mean(values)) if values else float("nan")
+        line["harmless"] = len(own) > 1 and low <= 0
+        line["bought"] = any(
+            line[k] < 0.98 * float(np.mean([d[k] for d in entry["dense"] if d.get(k) is not None] or [np.nan]))
+            for k in ("bytes", "gzip", "latency_us", "arena")
+        )
+        lines.append(line)
+    return lines

@@ -1,0 +1,131 @@
+"""The benchmark: one small sweep, resumed; the page that is made of its results."""
+
+import json
+
+import numpy as np
+import pytest
+
+tf_keras = pytest.importorskip("tf_keras")
+
+from data.errors import MissingExtraError, WristwiseError  # noqa: E402
+from models.pruning import bench  # noqa: E402
+from models.pruning.bench import METHODS, Job, jobs_for, run_job, sweep  # noqa: E402
+from models.pruning.bench_pages import BEGIN, END, write_pages  # noqa: E402
+from models.pruning.bench_result import interval, summary  # noqa: E402
+from models.pruning.cases import row_error, subgroup_errors  # noqa: E402
+from models.pruning.errors import PruningError  # noqa: E402
+from models.pruning.representatives import REPRESENTATIVES, representative_case  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A case of few rows and epochs."""
+    import dataclasses
+
+    case = dataclasses.replace(representative_case("two-branch", 256), epochs=2, recover_epochs=1)
+    monkeypatch.setattr(bench, "case_of", lambda name, quick: case)
+    return case
+
+
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS if m.score != "l2" or m.schedule != "one-shot"], ids=lambda m: m.name
+)
+def test_every_method_gives_a_row_with_error_and_size(method, small, folder) -> None:
+    row = run_job(Job("two-branch", method, 0.8, 0), folder)
+
+    assert 0 <= row["error"] <= 1
+    if method.part == "weights":
+        assert row["parameters"] == small.build(0).count_params()
+    else:
+        assert row["parameters"] < 0.35 * small.build(0).count_params()
+        assert row["bytes"] < 0.6 * 27000
+
+
+def test_a_sweep_goes_on_where_it_was(small, folder) -> None:
+    jobs = list(jobs_for("two-branch", methods=METHODS[:1], rates=(0.5, 0.8), seeds=(0,)))
+    first = sweep(jobs, folder)
+    stamps = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
+
+    assert sweep(jobs, folder) == first
+    assert {p.name: p.stat().st_mtime_ns for p in folder.iterdir()} == stamps
+    assert bench.finished(jobs, folder) == first
+
+
+def test_a_cluster_without_dask_is_one_sentence(small, folder, monkeypatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'wristwise\[cluster\]'"):
+        sweep([], folder, cluster="tcp://127.0.0.1:1")
+
+
+def test_every_representative_learns_something() -> None:
+    assert set(REPRESENTATIVES) == {"cnn", "lstm", "bilstm", "two-branch"}
+    case = representative_case("cnn", 600)
+    model = case.build(0)
+    before = case.error(model)
+    case.fit(model, 3, 0, None, ())
+
+    assert case.error(model) < before
+    assert len(case.subgroups(model)) == 3
+    with pytest.raises(PruningError, match="no representative network"):
+        representative_case("nose")
+
+
+def test_errors_are_those_of_the_kind_of_target() -> None:
+    classes = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
+    said = np.eye(2, dtype=np.float32)[[0, 0, 1, 0]]
+    assert row_error([classes], [classes]) == 0
+    assert row_error([said], [classes]) == pytest.approx(1 - (0.8 + 2 / 3) / 2)
+    assert subgroup_errors(said, classes) == {"class 0": 0.0, "class 1": 0.5}
+    assert row_error([np.array([[0.9], [0.2]])], [np.array([[1.0], [1.0]])]) == 0.5
+    assert row_error([np.array([[70.0]])], [np.array([[72.5]])]) == 2.5
+
+
+def entry() -> dict:
+    dense = [
+        {"seed": s, "error": 5.0 + s, "bytes": 1000, "gzip": 900, "latency_us": 10, "arena": 500} for s in (0, 1, 2)
+    ]
+    rows = [
+        {"method": name, "rate": 0.8, "seed": s, "error": 5.0 + s + rise, "parameters": 9, "macs": 9, "bytes": size,
+         "gzip": size, "latency_us": 10, "arena": 500, "predicted_bytes": None}
+        for name, rise, size in (("units, L2, local", 0.0, 300), ("from scratch at that size", 1.0, 300),
+                                 ("weights, Taylor, local", 2.0, 1000))
+        for s in (0, 1, 2)
+    ]  # fmt: skip
+    return {"case": "heart-rate", "command": "x", "unit": "BPM", "mode": "int8", "epochs": {"dense": 1, "recovery": 1},
+            "notes": {}, "dense": dense, "rows": rows, "overlap": [], "recovery": {}, "parts": {}}  # fmt: skip
+
+
+def test_a_summary_pairs_seeds_and_says_what_was_bought() -> None:
+    lines = {s["method"]: s for s in summary(entry())}
+
+    assert lines["units, L2, local"]["harmless"]
+    assert lines["units, L2, local"]["bought"]
+    assert not lines["weights, Taylor, local"]["harmless"]
+    assert interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5))
+
+
+def test_the_page_is_made_of_result_files(tmp_path) -> None:
+    results, docs = tmp_path / "results", tmp_path / "docs"
+    results.mkdir()
+    docs.mkdir()
+    with pytest.raises(WristwiseError, match="run `wristwise bench pruning TASK` first"):
+        write_pages(results, docs)
+    (results / "pruning_heart_rate.json").write_text(json.dumps(entry()))
+    (docs / "pruning.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+
+    assert {p.name for p in write_pages(results, docs)} == {"pruning.md", "pruning_heart_rate.png"}
+    text = (docs / "pruning.md").read_text()
+    assert text.startswith("before")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "| units, L2, local | 80% | 6 | +0 (+0 to +0) |" in text
+    assert "| heart rate | -50%, -30%, +5% | -70%, +0% (units, L2, local, 80%)" in text
+    assert write_pages(results, docs)
+    assert (docs / "pruning.md").read_text() == text
