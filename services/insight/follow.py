@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -17,6 +18,7 @@ from pipelines.insights.day import Day
 from pipelines.insights.findings import Finding, findings
 from pipelines.insights.reminders import Reminder, Settings, Situation, due
 from pipelines.insights.zones import maximum_hr
+from services.insight.daily import active_minutes, resting_heart_rate
 from services.insight.days import (
     DAILY_KINDS,
     DAY_US,
@@ -29,6 +31,7 @@ from services.insight.days import (
 from services.insight.minutes import KINDS, MINUTE_US, minutes_of
 from services.store import cursors, records
 from services.store.accounts import lock_user
+from services.store.errors import CursorExpired
 from services.store.records import Record
 from services.store.store import Store, now_us
 from services.store.tables import cursors as cursor_table
@@ -91,7 +94,10 @@ def _waiting(conn: Connection) -> list[int]:
 def _follow(conn: Connection, user_id: int) -> None:
     if lock_user(conn, user_id) is None:
         return
-    page = records.changes(conn, user_id, cursors.acknowledged(conn, user_id, CLIENT), PAGE)
+    try:
+        page = records.changes(conn, user_id, cursors.acknowledged(conn, user_id, CLIENT), PAGE)
+    except CursorExpired:  # away for longer than deletions are kept: read everything again
+        page = records.changes(conn, user_id, 0, PAGE)
     changed = {
         local_date(moment, r.utc_offset_s)
         for r in page.records
@@ -107,32 +113,51 @@ def _follow(conn: Connection, user_id: int) -> None:
 
 
 def refresh(conn: Connection, user_id: int, dates: set[dt.date]) -> None:
-    """Compute context of `dates`, findings of them and of the days whose baselines they are in, and reminders."""
+    """
+    Compute daily figures and context of `dates`, findings of them and of the days whose baselines they are in, and
+    reminders.
+
+    A day's figures and context depend on that day alone, so the order in which days arrive does not matter.
+    """
     offset = utc_offset_s(conn, user_id)
     today = local_date(now_us(), offset)
     first, last = min(dates), min(max(dates), today)
     until = min(last + dt.timedelta(days=WINDOW_DAYS + 3), today)
-    days = figures_by_day(conn, user_id, until, (until - first).days + WINDOW_DAYS + 4, offset)
     for date in sorted(dates):
-        _write_context(conn, user_id, date, offset, days)
+        _write_day(conn, user_id, date, offset)
+    days = figures_by_day(conn, user_id, until, (until - first).days + WINDOW_DAYS + 4, offset)
     _write_findings(conn, user_id, first, until, offset, without_partial(days, today))
     if today in dates:
         _write_reminders(conn, user_id, today, offset, days)
 
 
-def _write_context(conn: Connection, user_id: int, date: dt.date, offset: int, days: Sequence[Day]) -> None:
-    start, _ = day_bounds(date, offset)
+def _write_day(conn: Connection, user_id: int, date: dt.date, offset: int) -> None:
+    start, end = day_bounds(date, offset)
     minutes = minutes_of(conn, user_id, start)
-    wanted = []
+    context: list[Record] = []
+    daily: dict[str, tuple[float, dict[str, Any]]] = {}
     if minutes is not None:
-        base = baseline(days, "resting_hr_bpm", date + dt.timedelta(days=1))
-        resting = base.median if base else DEFAULT_RESTING
-        found = contexts(minutes, resting_hr_bpm=resting, max_hr_bpm=maximum_hr(DEFAULT_AGE))
-        wanted = [
+        nights = [r for r in records.between(conn, user_id, ["sleep"], start - DAY_US, end) if start < r.end_us <= end]
+        resting = resting_heart_rate(conn, user_id, nights, minutes)
+        if resting is not None:
+            daily["resting_heart_rate"] = (round(resting, 1), {})
+        usual, maximum = resting or DEFAULT_RESTING, maximum_hr(DEFAULT_AGE)
+        moderate, vigorous = active_minutes(minutes, usual, maximum)
+        if any(minutes.activity):
+            daily["active_minutes"] = (moderate + 2.0 * vigorous, {"moderate": moderate, "vigorous": vigorous})
+        found = contexts(minutes, resting_hr_bpm=usual, max_hr_bpm=maximum)
+        context = [
             _record(user_id, "context", start + a * MINUTE_US, start + b * MINUTE_US, offset, {"value": str(label)})
             for label, a, b in spans(found)
         ]
-    _replace(conn, user_id, "context", start, start + DAY_US, wanted)
+    _replace(conn, user_id, "context", start, end, context)
+    for kind in ("resting_heart_rate", "active_minutes"):
+        said = [r for r in records.between(conn, user_id, [kind], start, end) if r.source != SOURCE]
+        wanted = []
+        if kind in daily and not said:  # what a client says of its day stands
+            value, data = daily[kind]
+            wanted = [replace(_record(user_id, kind, start, end, offset, data), value=value)]
+        _replace(conn, user_id, kind, start, end, wanted)
 
 
 def _write_findings(

@@ -90,3 +90,76 @@ def test_history_brings_no_reminder(store: Store) -> None:
     put(store, user, record(user, "activity", MIDNIGHT - DAY_US, MIDNIGHT, word="still"))
     follow.step(store)
     assert found(store, user, "reminder") == []
+
+
+def heart(user: int, start: int, bpm: float, minutes: int) -> list[Record]:
+    return [
+        record(user, "heart_rate", start + m * 60_000_000, start + m * 60_000_000 + 8_000_000, bpm)
+        for m in range(minutes)
+    ]
+
+
+def test_resting_heart_rate_is_the_lowest_half_hour_of_the_night(store: Store) -> None:
+    user, bed = someone(store), MIDNIGHT - DAY_US + 3_600_000_000
+    put(store, user, record(user, "sleep", bed, bed + 6 * 3_600_000_000, 350.0))
+    put(store, user, *heart(user, bed, 58.0, 150), *heart(user, bed + 150 * 60_000_000, 51.0, 40))
+    follow.step(store)
+    (resting,) = found(store, user, "resting_heart_rate")
+    assert resting.value == 51.0
+
+
+def test_two_hours_are_too_little_to_say_what_rest_is(store: Store) -> None:
+    user = someone(store)
+    put(store, user, *heart(user, MIDNIGHT - DAY_US, 55.0, 100))
+    follow.step(store)
+    assert found(store, user, "resting_heart_rate") == []
+
+
+def test_what_a_client_says_of_its_day_stands(store: Store) -> None:
+    user, start = someone(store), MIDNIGHT - DAY_US
+    put(store, user, *heart(user, start, 55.0, 200))
+    follow.step(store)
+    put(store, user, record(user, "resting_heart_rate", start, start + DAY_US, 49.0))
+    follow.step(store)
+    assert [r.value for r in found(store, user, "resting_heart_rate")] == [49.0]
+
+
+def test_a_brisk_hour_counts_once_and_a_hard_one_twice(store: Store) -> None:
+    user, start = someone(store), MIDNIGHT - DAY_US + 36_000_000_000
+    hour = 3_600_000_000
+    put(store, user, record(user, "activity", start, start + 2 * hour, word="run"))
+    put(store, user, *heart(user, start, 120.0, 60), *heart(user, start + hour, 150.0, 60))
+    follow.step(store)
+    (active,) = found(store, user, "active_minutes")
+    assert active.data == {"moderate": 60, "vigorous": 60}
+    assert active.value == 180.0
+
+
+def test_days_may_arrive_in_any_order(store: Store) -> None:
+    def month(user: int) -> list[list[Record]]:
+        made = []
+        for back in range(20, 0, -1):
+            start = MIDNIGHT - back * DAY_US
+            made.append(
+                [
+                    *heart(user, start, 50.0 + back % 5 + 15 * (back <= 3), 200),
+                    record(user, "activity", start, start + 3_600_000_000, word="walk"),
+                ]
+            )
+        return made
+
+    def said(user: int) -> list[tuple[str, int, float | None, str]]:
+        kinds = ("context", "finding", "resting_heart_rate", "active_minutes")
+        return sorted(
+            (r.kind, r.start_us, r.value, str(r.data.get("value"))) for k in kinds for r in found(store, user, k)
+        )
+
+    ada, bob = someone(store), someone(store, "bob")
+    for day in month(ada):
+        put(store, ada, *day)
+        follow.step(store)
+    for day in month(bob)[::-1]:
+        put(store, bob, *day)
+        follow.step(store)
+    assert said(ada) == said(bob)
+    assert any(kind == "finding" for kind, *_ in said(ada))
