@@ -1,0 +1,262 @@
+"""
+What each stage of Deep Compression buys: bytes as they are, after gzip and in the `.wwz` container, and what it costs.
+
+    python -m benchmarks.compression                 # trains, three seeds a network; resumes after an interruption
+    python -m benchmarks.compression --zoo-only      # the shipped bundles only: seconds
+
+Networks are trained on the impacts of WEDA-FALL (real data, folds by subject: a third of the subjects is held out and
+measured on, the same in every seed). The dense parents are of sensible size: the convolutional network that the fall
+task ships, and an LSTM and a bidirectional LSTM over the same signals. The figures go to
+`benchmarks/results/compression.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESULT = Path(__file__).parent / "results" / "compression.json"
+SEEDS = (0, 1, 2)
+DATASET = "weda-fall"
+REMOVED, ZEROED = 0.5, 0.7  # share of channels or units cut out, and of the weights left that are masked
+COMMAND = "python -m benchmarks.compression"
+_T95 = 4.303  # Student's t for three seeds, two sides
+
+
+def lstm(units: int, *, both_ways: bool) -> Callable[[int], Any]:
+    """Return a builder of an LSTM over the fall signals, joined by a sum where it runs both ways."""
+
+    def build(seed: int) -> Any:
+        import tf_keras
+
+        from pipelines.fall_detection import INPUT, OUTPUT
+        from pipelines.falls.view import LENGTH, SIGNALS
+
+        layers = tf_keras.layers
+        tf_keras.utils.set_random_seed(seed)
+        entry = layers.Input((1, LENGTH, len(SIGNALS)), name=INPUT)
+        x = layers.Conv2D(16, (1, 5), strides=(1, 3), activation="relu", name="shorten")(entry)
+        x = layers.Reshape((int(x.shape[2]), 16), name="steps")(x)
+        layer = layers.LSTM(units, name="lstm")
+        x = layers.Bidirectional(layer, merge_mode="sum", name="both")(x) if both_ways else layer(x)
+        return tf_keras.Model(entry, layers.Dense(1, activation="sigmoid", name=OUTPUT)(x))
+
+    return build
+
+
+def networks() -> dict[str, Callable[[int], Any]]:
+    """Return the builders by name."""
+    from models.networks.registry import recipe
+
+    falls = recipe("fall-detection")
+    return {
+        "falls CNN": lambda seed: falls.build(seed=seed),
+        "falls LSTM 48": lstm(48, both_ways=False),
+        "falls BiLSTM 2x32": lstm(32, both_ways=True),
+    }
+
+
+def auc(score: NDArray[np.float32], target: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
+    """Return the weighted area under the ROC curve, ties counted half."""
+    order = np.unique(score, return_inverse=True)[1].reshape(-1)
+    yes = np.bincount(order, weight * target)
+    no = np.bincount(order, weight * (1 - target), yes.size)
+    below = np.cumsum(no) - no / 2
+    return float((yes * below).sum() / (yes.sum() * no.sum()))
+
+
+def measure(tflite: bytes, test: Any) -> dict[str, float]:
+    """Return sizes of a file and its AUC on the held-out rows, through LiteRT."""
+    from models.compress.pack import pack
+    from models.export.interpreters import load, run_rows
+    from models.export.measure import sizes
+
+    size = sizes(tflite)
+    (inputs,), (target,) = test.inputs.values(), test.targets.values()
+    (score,) = run_rows(load(tflite, "litert"), [inputs])
+    return {
+        "bytes": size.raw,
+        "gzip": size.gzip,
+        "wwz": len(pack(tflite).data),
+        "auc": auc(score[:, 0], target[:, 0], test.weight),
+    }
+
+
+def chain(build: Callable[[int], Any], train: Any, test: Any, seed: int, epochs: tuple[int, int]) -> dict[str, Any]:
+    """Return the figures of every stage for one seed: dense, pruned, int8, clustered."""
+    import tf_keras
+
+    from models.compress.clustering import cluster_tflite
+    from models.export.convert import to_tflite
+    from models.export.gate import run_gate
+    from models.networks.registry import recipe
+    from models.run import stages
+    from models.training.recipe import PruneTarget
+
+    falls = copy.copy(recipe("fall-detection"))
+    rows = stages.representative(train, 100)
+    tf_keras.utils.set_random_seed(seed)
+    dense = build(seed)
+    falls.fit(dense, train, epochs=epochs[0], seed=seed)
+    cut = copy.copy(falls)
+    cut.prune_target = PruneTarget(REMOVED, 0.0)
+    narrow, _ = stages.prune(cut, dense, train, seed=seed, epochs=epochs[1])
+    cut.prune_target = PruneTarget(REMOVED, ZEROED)
+    sparse, _ = stages.prune(cut, dense, train, seed=seed, epochs=epochs[1])
+    found = {}
+    for name, model in (("dense", dense), ("cut", narrow), ("cut, zeroed", sparse)):
+        files = {"float32": to_tflite(model), "int8": to_tflite(model, "int8", rows)}
+        for kind, file in files.items():
+            run_gate(file, model, rows, runtimes=("litert", "micro")).raise_if_refused()
+            found[f"{name}, {kind}"] = measure(file, test)
+            for bits in (5, 4):
+                found[f"{name}, {kind}, {1 << bits} values"] = measure(cluster_tflite(file, bits), test)
+    return {"parameters": dense.count_params(), "parameters_cut": narrow.count_params(), "stages": found}
+
+
+def examples() -> tuple[Any, Any]:
+    """Return the rows of two thirds of the subjects, and of the rest."""
+    from data.location import data_root
+    from models.networks.registry import recipe
+    from models.run.loading import load
+    from models.training.folds import subject_folds
+
+    falls = copy.copy(recipe("fall-detection"))
+    falls.datasets = (DATASET,)
+    recordings = load(falls, data_root())
+    train, test = next(iter(subject_folds([r.subject for r in recordings], 3, 0)))
+    rows = falls.examples(recordings, seed=0)
+    inside = {r.subject for r, use in zip(recordings, train, strict=True) if use}
+    outside = {r.subject for r, use in zip(recordings, test, strict=True) if use}
+    return tuple(rows.take(np.isin(rows.subject, sorted(part))) for part in (inside, outside))  # type: ignore[return-value]
+
+
+def interval(values: list[float]) -> tuple[float, float, float]:
+    """Return the mean over seeds and the ends of its 95 % interval."""
+    mean = float(np.mean(values))
+    half = _T95 * float(np.std(values, ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
+    return mean, mean - half, mean + half
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return, for every stage, mean bytes, ratios to the dense float32 file, and the change of AUC with interval."""
+    base = [run["stages"]["dense, float32"] for run in runs]
+    table = {}
+    for name in runs[0]["stages"]:
+        own = [run["stages"][name] for run in runs]
+        change = interval([a["auc"] - b["auc"] for a, b in zip(own, base, strict=True)])
+        mean = {key: float(np.mean([one[key] for one in own])) for key in ("bytes", "gzip", "wwz", "auc")}
+        dense = float(np.mean([one["bytes"] for one in base]))
+        table[name] = {
+            **{key: round(value, 5 if key == "auc" else 0) for key, value in mean.items()},
+            "gzip_ratio": round(dense / mean["gzip"], 2),
+            "wwz_ratio": round(dense / mean["wwz"], 2),
+            "auc_change": [round(x, 5) for x in change],
+            "no_significant_loss": bool(change[2] >= 0),
+        }
+    return table
+
+
+def goals(networks_: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the two goals for each network: the best stage without significant loss."""
+    found = []
+    for name, one in networks_.items():
+        for key, wanted, words in (("gzip_ratio", 10, "fewer bytes after gzip"), ("wwz_ratio", 20, "in the container")):
+            sound = {stage: row for stage, row in one["summary"].items() if row["no_significant_loss"]}
+            stage = max(sound, key=lambda s: sound[s][key])
+            row = sound[stage]
+            low, high = row["auc_change"][1:]
+            found.append(
+                {
+                    "goal": f"{name}: {words}, no significant loss",
+                    "target": f"≥ {wanted}×",
+                    "measured": f"{row[key]:.1f}× ({stage})",
+                    "interval": f"AUC {low:+.4f} to {high:+.4f}",
+                    "reached": bool(row[key] >= wanted),
+                    "command": COMMAND,
+                }
+            )
+    return found
+
+
+def zoo() -> dict[str, Any]:
+    """Return the sizes of every shipped bundle, and how far 32 and 16 values a tensor move its stored answers."""
+    from models.bundle import ZOO, Bundle
+    from models.compress.clustering import cluster_tflite
+    from models.compress.pack import pack
+    from models.export.interpreters import load, run_rows
+    from models.export.measure import sizes
+
+    found = {}
+    for folder in sorted(path.parent for path in ZOO.glob("*/card.json")):
+        bundle = Bundle.open(folder)
+        inputs, answers = bundle.stored_check()
+        rows = [inputs[spec.name] for spec in bundle.inputs]
+        dense = int(bundle.card.get("parent", {}).get("tflite_bytes", 0)) or None
+        entry: dict[str, Any] = {"task": bundle.task, "dense_float32_bytes": dense}
+        for label, file in {
+            "shipped": bundle.model,
+            "32 values": cluster_tflite(bundle.model, 5),
+            "16 values": cluster_tflite(bundle.model, 4),
+        }.items():
+            size = sizes(file)
+            now = run_rows(load(file, "litert"), rows)
+            moved = [float(np.abs(a - answers[spec.name]).max()) for a, spec in zip(now, bundle.outputs, strict=True)]
+            wwz = len(pack(file).data)
+            entry[label] = {"bytes": size.raw, "gzip": size.gzip, "wwz": wwz, "largest_change": max(moved)}
+            if dense:
+                entry[label] |= {"gzip_ratio": round(dense / size.gzip, 2), "wwz_ratio": round(dense / wwz, 2)}
+        found[folder.name] = entry
+    return found
+
+
+def save(result: dict[str, Any]) -> None:
+    """Write the result file, goals renewed."""
+    for one in result["networks"].values():
+        one["summary"] = summary(list(one["seeds"].values()))
+    result["goals"] = goals(result["networks"])
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Run what is asked for and was not run before."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--zoo-only", action="store_true")
+    parser.add_argument("--epochs", type=int, default=20, help="of the dense parent")
+    parser.add_argument("--recover", type=int, default=20, help="after each cut")
+    asked = parser.parse_args()
+    from models.tensorflow_setup import quiet
+
+    quiet()
+    result = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {"networks": {}}
+    settings = {"epochs": asked.epochs, "recover": asked.recover, "data": DATASET, "cut": REMOVED, "zeroed": ZEROED}
+    if result.get("settings", settings) != settings:
+        sys.exit(f"{RESULT} was made with {result['settings']}, asked for is {settings}; remove it first")
+    result |= {"settings": settings, "command": COMMAND, "zoo": zoo()}
+    save(result)
+    if asked.zoo_only:
+        return
+    train, test = examples()
+    result["data"] = {"rows_train": len(train), "rows_test": len(test), "subjects_test": sorted(set(test.subject))}
+    for seed in SEEDS:
+        for name, build in networks().items():
+            seeds = result["networks"].setdefault(name, {"seeds": {}})["seeds"]
+            if str(seed) not in seeds:
+                seeds[str(seed)] = chain(build, train, test, seed, (asked.epochs, asked.recover))
+                save(result)
+                print(name, seed, json.dumps(result["networks"][name]["summary"]), flush=True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
