@@ -6,13 +6,13 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, desc, select
+from sqlalchemy import Connection, desc, func, select
 
 from pipelines.insights.day import Day
 from services.store.records import Record, between
 from services.store.tables import records
 
-DAY_US = 86_400_000_000
+DAY_US, _HOUR_US, _QUARTER_US = 86_400_000_000, 3_600_000_000, 900_000_000
 DAILY_KINDS = ("resting_heart_rate", "rmssd", "sleep", "steps", "active_minutes")
 
 
@@ -43,15 +43,43 @@ def figures_by_day(conn: Connection, user_id: int, until: dt.date, n: int, offse
     """Return the `n` local days up to `until` that have any daily figure."""
     start, _ = day_bounds(until - dt.timedelta(days=n - 1), offset_s)
     _, end = day_bounds(until, offset_s)
-    # A night begins on the day before the one that it belongs to.
-    found = between(conn, user_id, DAILY_KINDS, start - DAY_US, end)
-    by_date: dict[dt.date, dict[str, Any]] = {}
+    # A night begins on the day before the one that it belongs to. Steps come by the minute: those are added up there.
+    found = between(conn, user_id, [k for k in DAILY_KINDS if k != "steps"], start - DAY_US, end)
+    by_date: dict[dt.date, dict[str, Any]] = {
+        date: {"steps": total} for date, total in steps_by_day(conn, user_id, start, end).items()
+    }
     for record in found:
         moment = record.end_us if record.kind == "sleep" else record.start_us
         date = local_date(moment, record.utc_offset_s)
         by_date.setdefault(date, {}).update(_figures(record, by_date.get(date, {})))
     first = until - dt.timedelta(days=n - 1)
     return [Day(date, **values) for date, values in sorted(by_date.items()) if first <= date <= until]
+
+
+def steps_by_day(conn: Connection, user_id: int, start_us: int, end_us: int) -> dict[dt.date, float]:
+    """
+    Return the steps of each local day.
+
+    Where several devices cover a quarter of an hour, the busiest counts for it; none is dropped as a whole. Totals of
+    more than an hour stand beside what is known by the minute, and the larger counts.
+    """
+    start, c = records.c.start_us, records.c
+    quarter = (start - start % _QUARTER_US).label("quarter")
+    long = (c.end_us - start > _HOUR_US).label("long")
+    query = (
+        select(quarter, c.utc_offset_s, long, c.device_id, func.sum(c.value))
+        .where(c.user_id == user_id, c.kind == "steps", c.deleted.is_(False), c.value.is_not(None))
+        .where(start >= start_us, start < end_us)
+        .group_by(quarter, c.utc_offset_s, long, c.device_id)
+    )
+    busiest: dict[tuple[dt.date, bool, int], float] = {}
+    for at, offset, is_long, _, total in conn.execute(query):
+        key = (local_date(int(at), int(offset)), bool(is_long), int(at))
+        busiest[key] = max(busiest.get(key, 0.0), float(total))
+    sums: dict[tuple[dt.date, bool], float] = {}
+    for (date, is_long, _), total in busiest.items():
+        sums[date, is_long] = sums.get((date, is_long), 0.0) + total
+    return {date: max(sums.get((date, flag), 0.0) for flag in (True, False)) for date, _ in sums}
 
 
 def _figures(record: Record, so_far: dict[str, Any]) -> dict[str, Any]:
@@ -65,8 +93,6 @@ def _figures(record: Record, so_far: dict[str, Any]) -> dict[str, Any]:
         }  # fmt: skip
     if record.value is None:
         return {}
-    if record.kind == "steps":
-        return {"steps": (so_far.get("steps") or 0.0) + record.value}
     name = {"resting_heart_rate": "resting_hr_bpm", "rmssd": "rmssd_ms", "active_minutes": "active_min"}[record.kind]
     return {name: record.value}
 

@@ -40,7 +40,7 @@ def view(conn: Connection, wearer: Wearer, date: dt.date) -> dict[str, Any]:
         "span": (start // 1_000_000, end // 1_000_000),
         "offset_s": wearer.offset_s,
         "hours": _hours(heart, steps, start),
-        "steps": int(sum(r.value or 0 for r in steps)),
+        "steps": int(days.steps_by_day(conn, wearer.user_id, start, end).get(date, 0.0)),
         "active_min": sum(r.value or 0 for r in active) if active else None,
         "lowest": min((v for _, v, _ in heart), default=None), "highest": max((v for _, v, _ in heart), default=None),
         "events": happened,

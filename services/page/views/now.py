@@ -11,7 +11,6 @@ from services.insight import days
 from services.page import queries
 from services.page.wearer import Wearer
 from services.store import accounts
-from services.store.records import between
 
 # A live value older than this looks stale: three windows of heart rate and a late sync.
 STALE_AFTER_S = 90
@@ -21,7 +20,7 @@ GOOD_QUALITY = 0.5
 def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
     """Return what the template shows."""
     start, end = days.day_bounds(wearer.today, wearer.offset_s)
-    steps = sum(r.value or 0 for r in between(conn, wearer.user_id, ["steps"], start, end))
+    steps = days.steps_by_day(conn, wearer.user_id, start, end).get(wearer.today, 0.0)
     activity = queries.latest(conn, wearer.user_id, ["activity"])
     return {
         "heart": _heart(conn, wearer),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from services.insight import follow
-from services.insight.days import DAY_US
+from services.insight.days import DAY_US, steps_by_day
 from services.store import accounts, records
 from services.store.records import Record, client_id
 from services.store.store import Store
@@ -163,3 +164,16 @@ def test_days_may_arrive_in_any_order(store: Store) -> None:
         follow.step(store)
     assert said(ada) == said(bob)
     assert any(kind == "finding" for kind, *_ in said(ada))
+
+
+def test_steps_of_two_devices_are_merged_and_neither_is_dropped(store: Store) -> None:
+    """open-wearables #1287: 4,157 steps shown where there were 14,079, because a source was dropped by priority."""
+    user, start = someone(store), MIDNIGHT - DAY_US
+
+    def steps(device: str, minute: int, value: float) -> Record:
+        made = record(user, "steps", start + minute * 60_000_000, start + (minute + 1) * 60_000_000, value)
+        return replace(made, id=client_id(user, device, f"s{minute}"), device_id=device)
+
+    put(store, user, *[steps("watch", m, 100.0) for m in range(60)], *[steps("phone", m, 80.0) for m in range(30, 120)])
+    totals = store.read(lambda conn: steps_by_day(conn, user, start, start + DAY_US))
+    assert list(totals.values()) == [30 * 100.0 + 30 * 100.0 + 60 * 80.0]
