@@ -141,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=["latency", "sustain", "come-back"])
     parser.add_argument("--watches", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--minutes", type=float, default=5.0, help="real minutes of load")
     parser.add_argument("--hours", type=float, default=24.0)
     given = parser.parse_args()
     if given.part == "latency":

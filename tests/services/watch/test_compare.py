@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.pulse_task import PulseModel, PulseTask, pulse_ability
 from data.recording import Channel, Recording
 from data.synthetic.wearer import wearer
 from pipelines.registry import Registry
@@ -19,7 +20,6 @@ from services.pytest_plugin import MockWatch
 from services.watch import Fault, FaultPlan, inference
 from services.watch.compare import compare, sentence
 from services.watch.inference import OnWatch
-from tests.services.fake_task import PulseModel, PulseTask, pulse_ability
 
 
 class WristModel(PulseModel):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from benchmarks.pulse_task import PulseDecoder, PulseTask
 from pipelines.registry import Registry
 from services.local import LocalService
 from services.pytest_plugin import MockWatch
@@ -18,7 +19,6 @@ from services.store.releases import Release, public_hex
 from services.watch import Assembly, LinkDown, ota
 from services.watch.link import Answer
 from services.watch.ota import ModelRefused, ModelStore
-from tests.services.fake_task import PulseDecoder, PulseTask
 from tests.services.watch.tiny_model import card_of, relu_file
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

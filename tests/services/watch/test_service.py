@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.pulse_task import pulse_ability
 from data.recording import Recording
 from services.local import LocalService
 from services.pytest_plugin import MockWatch
 from services.store.tables import chunks
 from services.watch import FaultPlan
-from tests.services.fake_task import pulse_ability
 
 
 @pytest.fixture

@@ -1,0 +1,95 @@
+"""The same day and the same night inferred on the watch and on the server: what agrees, what does not, and why."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from data.recording import Recording
+from data.synthetic.day import day
+from data.synthetic.wearer import wearer
+from models.runtime import RuntimeName
+from services.local import LocalService
+from services.watch import RunOptions, run_watch
+from services.watch.compare import Agreement, compare, sentence
+
+ROOT = Path(__file__).parent.parent
+RESULT = ROOT / "benchmarks" / "results" / "wrist_server.json"
+COMMAND = "python -m benchmarks.wrist_server"
+EVENTS = ("fall", "irregular_rhythm")
+DAY_MIN, NIGHT_H = 60.0, 2.0
+
+
+def agreements(recording: Recording, runtime: RuntimeName) -> tuple[list[Agreement], list[str]]:
+    """Return how a watch on a bad link and the server compare, and which tasks ran on the wrist."""
+    with tempfile.TemporaryDirectory() as folder:
+        service = LocalService(Path(folder) / "w.db")
+        service.start()
+        try:
+            options = RunOptions(seed=1, drop=0.1, duplicate=0.1, infer=True, runtime=runtime)
+            report = run_watch(service.url, recording, float("inf"), on_code=service.companion.approve, options=options)
+            if not report.complete or not service.settle(600.0):
+                raise SystemExit(f"{recording.id}: the sync is not complete, so nothing can be compared")
+            found = compare(report, service.companion.records())
+            return found, sorted({e.task for e in report.estimates})
+        finally:
+            service.stop()
+
+
+def goals(found: dict[str, list[Agreement]]) -> list[dict[str, Any]]:
+    """Return the goals of the issue from what was found."""
+    rates = [a for agreed in found.values() for a in agreed if a.kind == "heart_rate" and a.largest is not None]
+    events = [a for agreed in found.values() for a in agreed if a.kind in EVENTS]
+    rows = []
+    if rates:
+        largest, spans = max(a.largest or 0.0 for a in rates), sum(a.both for a in rates)
+        alone = sum(a.only_watch + a.only_server for a in rates)
+        rows.append(
+            {
+                "goal": "heart rate on the watch (LiteRT and tflite-micro) against the server, same day and night",
+                "target": "within 0.1 BPM", "reached": largest <= 0.1,
+                "measured": f"largest difference {largest:.3f} BPM over {spans:,} windows, {alone} on one side only",
+                "command": COMMAND,
+            }
+        )  # fmt: skip
+    same = all(a.identical for a in events)
+    n = sum(a.both for a in events)
+    rows.append(
+        {
+            "goal": "events on the watch against the server, same day and night", "target": "identical",
+            "reached": same if events else None, "command": COMMAND,
+            "measured": f"{'identical' if same else 'not identical'}, {n} events" if events else "no event inferred",
+        }
+    )  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    """Compare day and night in both runtimes, and save."""
+    recordings = {
+        "day": day(minutes=DAY_MIN, seed=1),
+        "night": wearer(["ppg", "acc_x", "acc_y", "acc_z"], seconds=NIGHT_H * 3600, seed=2, bpm=54.0),
+    }
+    runtimes: tuple[RuntimeName, ...] = ("litert", "micro")
+    found, tasks = {}, set()
+    for name, recording in recordings.items():
+        for runtime in runtimes:
+            key = f"{name}, {runtime}"
+            found[key], ran = agreements(recording, runtime)
+            tasks |= set(ran)
+            for agreement in found[key]:
+                print(f"{key}: {sentence(agreement)}", file=sys.stderr)
+    result = {
+        "tasks": sorted(tasks),
+        "agreements": {key: [asdict(a) for a in value] for key, value in found.items()},
+        "goals": goals(found),
+    }
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
