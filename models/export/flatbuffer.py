@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
@@ -54,6 +55,27 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
         return schema.BufferEnd(builder)
 
 
+class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
+    """
+    A builder that writes equal vectors of numbers once.
+
+    Shapes, zero points and scales repeat from tensor to tensor: a tenth of a small file. Readers follow offsets and
+    do not mind that two of them meet.
+    """
+
+    __slots__ = ("_written",)
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._written: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: NDArray[Any]) -> int:
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._written:
+            self._written[key] = super().CreateNumpyVector(x)
+        return self._written[key]
+
+
 def read(data: bytes) -> Model:
     """
     Unpack a `.tflite` file.
@@ -78,13 +100,11 @@ def read(data: bytes) -> Model:
 
 
 def write(model: Model) -> bytes:
-    """Pack a model with 16-byte aligned buffers; equal models give equal bytes."""
-    import flatbuffers
-
+    """Pack a model with 16-byte aligned buffers and equal vectors shared; equal models give equal bytes."""
     plain = model.buffers
     model.buffers = [_AlignedBuffer(data=buffer.data) for buffer in plain]
     try:
-        builder = flatbuffers.Builder(1 << 16)
+        builder = _SharingBuilder(1 << 16)
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
         return bytes(builder.Output())
     finally:

@@ -40,14 +40,16 @@ class Limits:
     int8_steps : int
         Between runtimes, int8 outputs: largest difference in steps of the output's scale. The kernels themselves
         differ by one step an operator (rounding), so deep networks need more than one.
-    model_difference : dict
-        From the tf_keras model, by the type of the arithmetic: RMS difference as a share of the output's range.
-        The known faults give 0.04 and more where a sound int8 file gives 0.0035 with 100 representative rows.
+    float_model_difference, float16_model_difference, int8_model_difference : float
+        From the tf_keras model, by what the weights are: RMS difference as a share of the output's range; of an int8
+        output one step is free, which no file can avoid. The known faults give 0.04 and more where a sound int8 file
+        gives 0.0035 with 100 representative rows.
     """
 
     float_difference: float = 1e-4
     int8_steps: int = 3
     float_model_difference: float = 1e-3
+    float16_model_difference: float = 0.01
     int8_model_difference: float = 0.05
 
 
@@ -155,13 +157,13 @@ def run_gate(
     faults: Sequence[Fault] = find_faults(tflite)
     if faults and cure:
         tflite, _ = repair(tflite)
-    inputs, outputs = tensor_specs(tflite)
+    inputs, _ = tensor_specs(tflite)
     rows = _rows(inputs, samples)
     expected = None if model is None else _keras(model, rows, samples)
     results = _try_all(tflite, tuple(runtimes or available()), rows, expected)
     refusals = [] if cure else [str(fault) for fault in faults]
     for result in results:
-        refusals += _judge(result, limits, quantized=any(spec.dtype == "int8" for spec in outputs) or _int8(tflite))
+        refusals += _judge(result, limits, _weights(tflite))
     return GateReport(tflite, tuple(results), tuple(faults), tuple(refusals), len(rows[0]))
 
 
@@ -229,10 +231,8 @@ def _measure(
     steps = [round(d / scale) for d, scale in zip(apart, scales, strict=True) if scale]
     off = float("nan")
     if expected is not None:
-        off = max(
-            float(np.sqrt(np.mean((a - b.reshape(a.shape)) ** 2))) / r
-            for a, b, r in zip(answers, expected, ranges, strict=True)
-        )
+        pairs = zip(answers, expected, scales, ranges, strict=True)
+        off = max(max(0.0, _rms(a - b.reshape(a.shape)) - scale) / r for a, b, scale, r in pairs)
     return RuntimeResult(
         name,
         loaded=True,
@@ -244,13 +244,18 @@ def _measure(
     )
 
 
-def _int8(tflite: bytes) -> bool:
-    """Whether the weights are int8, whatever goes in and out."""
+def _rms(difference: NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.mean(difference**2)))
+
+
+def _weights(tflite: bytes) -> str:
+    """Return what the weights are, whatever goes in and out: ``int8``, ``float16`` or ``float32``."""
     model = flatbuffer.read(tflite)
-    return any(flatbuffer.DTYPES.get(tensor.type) is np.int8 for graph in model.subgraphs for tensor in graph.tensors)
+    kinds = {flatbuffer.DTYPES.get(tensor.type) for graph in model.subgraphs for tensor in graph.tensors}
+    return "int8" if np.int8 in kinds else "float16" if np.float16 in kinds else "float32"
 
 
-def _judge(result: RuntimeResult, limits: Limits, *, quantized: bool) -> list[str]:
+def _judge(result: RuntimeResult, limits: Limits, weights: str) -> list[str]:
     """Return the reasons to refuse that one runtime gives."""
     if result.problem:
         return [result.problem]
@@ -260,7 +265,12 @@ def _judge(result: RuntimeResult, limits: Limits, *, quantized: bool) -> list[st
             f"{result.runtime} still answers differently after its state was reset, so one wearer would reach the "
             "next; build the recurrent layers with stateful=False"
         )
-    allowed = limits.int8_model_difference if quantized else limits.float_model_difference
+    quantized = weights == "int8"
+    allowed = {
+        "int8": limits.int8_model_difference,
+        "float16": limits.float16_model_difference,
+        "float32": limits.float_model_difference,
+    }[weights]
     if result.model_difference > allowed:
         reasons.append(
             f"{result.runtime} differs from the model by {result.model_difference:.3g} of the output's range, allowed "
