@@ -20,7 +20,7 @@ from services.watch.outbox import Outbox
 from services.watch.records import RecordMaker
 from services.watch.sensors import SensorStream
 from services.watch.uplink import SyncOutcome, Uplink
-from services.watch.wire import Chunk
+from services.watch.wire import Chunk, sent_body
 
 # How long a watch is dark when it restarts, unless the script says otherwise.
 REBOOT_S = 20.0
@@ -143,7 +143,7 @@ class Watch:
 
     def reboot(self, dark_s: float = REBOOT_S) -> None:
         """Restart: what is sensed in the next `dark_s` seconds is lost, and a new boot begins."""
-        self.uplink.notice_time(self.clock.read(self.now_s))
+        self.outbox.keep(self._state())
         self.now_s += dark_s
         self.clock.reboot(self.now_s)
         self._next_seq = {}
@@ -241,7 +241,9 @@ class Watch:
 
     def _state(self) -> dict[str, Any]:
         kept = {"now_s": self.now_s, "next_seq": self._next_seq, "made": self._made, "clock": self.clock.state()}
-        return {"watch": kept}
+        # A reading of both clocks is kept with every step: a boot that ends before it met the network can be placed.
+        reading = self.clock.read(self.now_s)
+        return {"watch": kept, f"clock/{reading.boot_id}": sent_body(reading)}
 
     def _resume(self) -> None:
         kept = self.outbox.get("watch")

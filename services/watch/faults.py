@@ -183,6 +183,10 @@ class FaultyTransport:
         """Deliver what is still held on the way; the answers are lost."""
         self._deliver_held(None)
 
+    def break_off(self, request: Request) -> None:
+        """Break off, as the transport underneath does."""
+        self._inner.break_off(request)
+
     def close(self) -> None:
         """Close the transport underneath."""
         self._inner.close()
@@ -203,7 +207,7 @@ class FaultyTransport:
                 bad = {**request.headers, "Authorization": "Bearer expired"}
                 return self._inner.send(replace(request, headers=bad))
             if name == "kill":
-                self._quietly(replace(request, body=request.body[: len(request.body) // 2]))
+                self._quietly(request, self._inner.break_off)
                 raise PowerLost("the watch lost power in the middle of an upload; open it again from its state")
         if "duplicate" in names:
             self._inner.send(request)
@@ -218,10 +222,10 @@ class FaultyTransport:
         for request in due:
             self._quietly(request)
 
-    def _quietly(self, request: Request) -> None:
+    def _quietly(self, request: Request, way: Callable[[Request], object] | None = None) -> None:
         """Send without minding the answer: nobody is waiting for it any more."""
         try:
-            self._inner.send(request)
+            (way or self._inner.send)(request)
         except LinkDown:
             return
 

@@ -259,6 +259,10 @@ class _Timed:
             self._meter.latencies_ms.append((real_now_s() - began) * 1e3)
         return answer
 
+    def break_off(self, request: Request) -> None:
+        """Break off, as the transport underneath does."""
+        self._inner.break_off(request)
+
     def close(self) -> None:
         """The fleet owns the connections."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection, HTTPSConnection
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -81,6 +82,10 @@ class Transport(Protocol):
         """Return the answer, or raise `LinkDown`."""
         ...
 
+    def break_off(self, request: Request) -> None:
+        """Begin to send, and fall silent half way through the body."""
+        ...
+
     def close(self) -> None:
         """Let go of connections."""
         ...
@@ -120,6 +125,22 @@ class HttpTransport:
         except httpx.HTTPError as error:
             raise LinkDown(f"no answer from {url}: {error or type(error).__name__}; it will be tried again") from error
         return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+
+    def break_off(self, request: Request) -> None:
+        """Promise the whole body, send half of it, and close the connection."""
+        parts = urlsplit(self.server_url)
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        connection = kind(parts.netloc, timeout=request.timeout_s)
+        try:
+            connection.putrequest(request.method, request.path)
+            for name, value in {**request.headers, "Content-Length": str(len(request.body))}.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            connection.send(request.body[: len(request.body) // 2])
+        except OSError as error:
+            raise LinkDown(f"no answer from {self.server_url}: {error}; it will be tried again") from error
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close the connections that this transport opened itself."""

@@ -197,10 +197,6 @@ class Uplink:
             answer = self.transport.send(Request("GET", path, headers=_bearer(tokens, headers)))
         return answer
 
-    def notice_time(self, reading: ClockReading) -> None:
-        """Keep the newest reading of this boot's clocks, so that its chunks can be placed after a reboot."""
-        self.outbox.keep({f"clock/{reading.boot_id}": sent_body(reading)})
-
     def _pair(self) -> Tokens:
         self.tally.pairings += 1
         return self.pairing.pair()

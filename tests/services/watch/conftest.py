@@ -47,6 +47,9 @@ class ContractServer:
             return reply(400, {"type": "https://x/problems/malformed-body", "detail": "send it again"})
         return reply(200, self.batch(body))
 
+    def break_off(self, request: Request) -> None:
+        """Half a body is no message."""
+
     def close(self) -> None:
         """Nothing to close."""
 

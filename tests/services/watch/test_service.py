@@ -13,7 +13,7 @@ from data.recording import Recording
 from services.local import LocalService
 from services.pytest_plugin import MockWatch
 from services.store.tables import chunks
-from services.watch import FaultPlan
+from services.watch import Fault, FaultPlan
 
 
 @pytest.fixture
@@ -125,11 +125,22 @@ def test_a_reused_refresh_token_ends_the_pairing_and_the_watch_pairs_again(
     assert stored(service)[0] == 2
 
 
+def test_a_boot_that_ended_before_it_met_the_network_is_placed_in_time(
+    service: LocalService, watches: MockWatch, recording: Recording
+) -> None:
+    script = (Fault("kill", at=0), Fault("kill", at=1), Fault("kill", at=5))
+    report = watches.run(recording, faults=FaultPlan(script=script))
+    assert report.complete
+    assert [f.name for f in report.faults] == ["kill"] * 3
+    assert service.settle()
+    manifest = service.companion.call("GET", "/v1/manifest")
+    assert manifest["complete"]
+    assert len({s["boot_id"] for s in manifest["streams"] if s["placed"]}) == len(report.boots) == 4
+
+
 def test_a_reboot_and_a_jumped_clock_leave_times_that_fit(
     service: LocalService, watches: MockWatch, recording: Recording
 ) -> None:
-    from services.watch import Fault
-
     script = (Fault("reboot", at_s=200, value=20), Fault("clock_jump", at_s=420, value=7200))
     report = watches.run(recording, faults=FaultPlan(script=script))
     assert report.complete
