@@ -26,6 +26,7 @@ def pruning(
     only_finished: Annotated[
         bool, typer.Option("--finished", help="Run nothing: write the jobs that are done.")
     ] = False,
+    recover: Annotated[int | None, typer.Option(help="Epochs of recovery, default: the task's, at most 6.")] = None,
     out: Annotated[Path, typer.Option(help="Where result files go.")] = _RESULTS,
     work: Annotated[Path, typer.Option(help="Where finished jobs are kept, to resume from.")] = _WORK,
 ) -> None:
@@ -43,12 +44,12 @@ def pruning(
     numbers = tuple(int(s) for s in seeds.split(","))
     for case in cases:
         folder = work / (case + ("-quick" if quick else ""))
-        table = list(jobs_for(case, methods=chosen, rates=shares, seeds=numbers, quick=quick))
+        table = list(jobs_for(case, methods=chosen, rates=shares, seeds=numbers, quick=quick, recover_epochs=recover))
         if only_finished:
             rows = finished(table, folder)
         else:
             rows = sweep(table, folder, n_jobs=jobs, cluster=cluster, say=lambda line: typer.echo(line, err=True))
-        path = write_result(case, rows, folder, out, seeds=numbers, rates=shares, quick=quick)
+        path = write_result(table, rows, folder, out)
         typer.echo(f"{len(rows)} rows in {path}")
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -68,19 +68,22 @@ class Job:
     rate: float
     seed: int
     quick: bool = False
+    recover_epochs: int | None = None
 
     @property
     def key(self) -> str:
         """A file name that changes when anything about the job does."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        told = {name: value for name, value in asdict(self).items() if value is not None}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=2)
-def case_of(name: str, quick: bool) -> Case:
+def case_of(name: str, quick: bool, recover_epochs: int | None = None) -> Case:
     """Return the case of a name, made once per process."""
     from models.pruning.tasks import case_named
 
-    return case_named(name, **({"quick": True} if quick and name not in _synthetic() else {}))
+    case = case_named(name, **({"quick": True} if quick and name not in _synthetic() else {}))
+    return case if recover_epochs is None else replace(case, recover_epochs=recover_epochs)
 
 
 def _synthetic() -> tuple[str, ...]:
@@ -120,7 +123,7 @@ def run_job(job: Job, folder: Path) -> dict[str, Any]:
         return row
     tf_keras.backend.clear_session()
     tf_keras.utils.set_random_seed(job.seed)
-    case = case_of(job.case, job.quick)
+    case = case_of(job.case, job.quick, job.recover_epochs)
     dense = dense_parent(case, job.seed, folder)
     start = time.perf_counter()
     makers = {"units": _units, "weights": _weights, "control": _control}
@@ -273,14 +276,19 @@ def _weights(job: Job, case: Case, dense: Any) -> tuple[Any, Any]:
 
 
 def jobs_for(
-    case: str, *, methods: Sequence[Method] = METHODS, rates: Sequence[float] = RATES, seeds: Sequence[int] = SEEDS,
+    case: str,
+    *,
+    methods: Sequence[Method] = METHODS,
+    rates: Sequence[float] = RATES,
+    seeds: Sequence[int] = SEEDS,
     quick: bool = False,
-) -> Iterator[Job]:  # fmt: skip
+    recover_epochs: int | None = None,
+) -> Iterator[Job]:
     """Yield every job of a sweep, seed by seed, so that an interrupted one has whole seeds."""
     for seed in seeds:
         for method in methods:
             for rate in rates:
-                yield Job(case, method, rate, seed, quick)
+                yield Job(case, method, rate, seed, quick, recover_epochs)
 
 
 def finished(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:

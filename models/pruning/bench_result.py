@@ -8,37 +8,43 @@ from typing import Any
 
 import numpy as np
 
+from models.pruning.bench import Job
+
 # Half-width factor of a 95 % interval for a mean of n: Student's t over sqrt(n).
 _T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
 
 
-def write_result(
-    case: str, rows: list[dict[str, Any]], folder: Path, out: Path, *, seeds: tuple[int, ...],
-    rates: tuple[float, ...], quick: bool,
-) -> Path:  # fmt: skip
+def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, out: Path) -> Path:
     """Measure the dense parents, make the tables that are made once, and write ``pruning_<case>.json``."""
     from models.pruning.bench import case_of, dense_parent, measured
     from models.pruning.bench_parts import extra_tables
     from models.pruning.report import without_nan
 
-    subject = case_of(case, quick)
-    dense = [{"seed": s} | measured(dense_parent(subject, s, folder), subject) for s in seeds]
+    first = jobs[0]
+    subject = case_of(first.case, first.quick, first.recover_epochs)
+    seeds = tuple(s for s in dict.fromkeys(job.seed for job in jobs) if any(row["seed"] == s for row in rows))
+    rates = tuple(dict.fromkeys(job.rate for job in jobs))
     entry = {
-        "case": case,
-        "command": f"wristwise bench pruning {case}" + " --quick" * quick,
+        "case": first.case,
+        "command": _command(first),
         "unit": subject.unit,
         "mode": subject.mode,
         "epochs": {"dense": subject.epochs, "recovery": subject.recover_epochs},
         "notes": dict(subject.notes),
         "versions": {p: version(p) for p in ("tensorflow", "tf_keras", "ai-edge-litert", "numpy")},
-        "dense": dense,
+        "dense": [{"seed": s} | measured(dense_parent(subject, s, folder), subject) for s in seeds],
         "rows": rows,
         **extra_tables(subject, folder, seeds, rates),
     }
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"pruning_{case.replace('-', '_')}.json"
-    path.write_text(json.dumps(without_nan(_short(entry)), indent=None, separators=(",", ":")) + "\n", encoding="utf-8")
+    path = out / f"pruning_{first.case.replace('-', '_')}.json"
+    path.write_text(json.dumps(without_nan(_short(entry)), separators=(",", ":")) + "\n", encoding="utf-8")
     return path
+
+
+def _command(job: Job) -> str:
+    recover = "" if job.recover_epochs is None else f" --recover {job.recover_epochs}"
+    return f"wristwise bench pruning {job.case}" + " --quick" * job.quick + recover
 
 
 def _short(value: Any) -> Any:

@@ -77,7 +77,9 @@ class Case:
 
 
 def kind_of(target: NDArray[Any]) -> str:
-    """Tell what a target is: ``classes`` (one-hot or distribution), ``binary`` or ``value``."""
+    """Tell what a target is: ``axis`` (a belief over many bins), ``classes``, ``binary`` or ``value``."""
+    if target.shape[-1] > _MOST_CLASSES and np.allclose(target.sum(-1), 1, atol=1e-3):
+        return "axis"
     if target.shape[-1] > 1 and np.allclose(target.sum(-1), 1, atol=1e-3) and (target >= 0).all():
         return "classes"
     return "binary" if np.isin(target, (0, 1)).all() else "value"
@@ -85,14 +87,39 @@ def kind_of(target: NDArray[Any]) -> str:
 
 _TRUSTED = 0.65  # of the median weight: weakly labelled rows may teach, but judge nobody
 _RECOVER = 6  # epochs of recovery in experiments: a sweep must end, and every method gets the same
-UNITS = {"classes": "1 - macro F1", "binary": "1 - balanced accuracy", "value": "mean absolute error"}
-LOSSES = {"classes": "categorical_crossentropy", "binary": "binary_crossentropy", "value": "mae"}
+_MOST_CLASSES = 16
+UNITS = {
+    "axis": "mean absolute error, bins",
+    "classes": "1 - macro F1",
+    "binary": "1 - balanced accuracy",
+    "value": "mean absolute error",
+}
+
+
+def _belief_loss(target: Any, score: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.nn.softmax_cross_entropy_with_logits(target, score)
+
+
+LOSSES: dict[str, Any] = {
+    "axis": _belief_loss,
+    "classes": "categorical_crossentropy",
+    "binary": "binary_crossentropy",
+    "value": "mae",
+}
 
 
 def row_error(outputs: Outputs, targets: Outputs) -> float:
-    """Return the error of the first output: 1 - macro F1, 1 - balanced accuracy (threshold 0.5), or mean |error|."""
+    """
+    Return the error of the first output, in the unit of `UNITS` for its kind of target.
+
+    1 - macro F1; 1 - balanced accuracy at 0.5; mean |error|; mean distance of the likeliest bins.
+    """
     output, target = outputs[0], targets[0]
     kind = kind_of(target)
+    if kind == "axis":
+        return float(np.abs(output.argmax(-1) - target.argmax(-1)).mean())
     if kind == "value":
         return float(np.abs(output - target).mean())
     recalls = list(subgroup_errors(output, target).values())
@@ -111,6 +138,8 @@ def row_error(outputs: Outputs, targets: Outputs) -> float:
 def subgroup_errors(output: NDArray[Any], target: NDArray[Any]) -> dict[str, float]:
     """Return one error per subgroup that the target itself defines: missed share per class, or error per third."""
     kind = kind_of(target)
+    if kind == "axis":
+        output, target, kind = output.argmax(-1), target.argmax(-1), "value"
     if kind == "value":
         edges = np.quantile(target, (1 / 3, 2 / 3))
         third = np.digitize(target, edges)

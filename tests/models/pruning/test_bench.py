@@ -28,7 +28,7 @@ def small(monkeypatch):
     import dataclasses
 
     case = dataclasses.replace(representative_case("two-branch", 256), epochs=2, recover_epochs=1)
-    monkeypatch.setattr(bench, "case_of", lambda name, quick: case)
+    monkeypatch.setattr(bench, "case_of", lambda name, quick, recover=None: case)
     return case
 
 
