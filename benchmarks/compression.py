@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESULT = Path(__file__).parent / "results" / "compression.json"
+PAGE = Path(__file__).parent.parent / "docs" / "compression.md"
 SEEDS = (0, 1, 2)
 DATASET = "weda-fall"
 REMOVED, ZEROED = 0.5, 0.7  # share of channels or units cut out, and of the weights left that are masked
@@ -230,6 +231,36 @@ def save(result: dict[str, Any]) -> None:
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
+def stages_table(networks_: dict[str, Any]) -> str:
+    """Return the stages of every network as Markdown tables."""
+    lines = []
+    for name, one in networks_.items():
+        run = next(iter(one["seeds"].values()))
+        lines += [
+            f"**{name}**, {run['parameters']} parameters, {run['parameters_cut']} after cutting half of the channels",
+            "",
+            "| stage | bytes | gzip | .wwz | AUC | change of AUC (95 %) | gzip ratio | .wwz ratio |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        for stage, row in one["summary"].items():
+            mean, low, high = row["auc_change"]
+            change = f"{mean:+.4f} ({low:+.4f} to {high:+.4f})"
+            change = change if row["no_significant_loss"] else f"**{change}**"
+            sizes = " | ".join(f"{row[key]:.0f}" for key in ("bytes", "gzip", "wwz"))
+            ratios = f"{row['gzip_ratio']:.1f} | {row['wwz_ratio']:.1f}"
+            lines.append(f"| {stage} | {sizes} | {row['auc']:.4f} | {change} | {ratios} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def write_page(networks_: dict[str, Any]) -> None:
+    """Renew the table of stages in docs/compression.md; the goals are renewed by benchmarks/tables.py."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split("<!-- stages -->\n", 1)
+    after = rest.split("<!-- end stages -->", 1)[1]
+    PAGE.write_text(f"{before}<!-- stages -->\n{stages_table(networks_)}<!-- end stages -->{after}", encoding="utf-8")
+
+
 def main() -> None:
     """Run what is asked for and was not run before."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -256,7 +287,8 @@ def main() -> None:
             if str(seed) not in seeds:
                 seeds[str(seed)] = chain(build, train, test, seed, (asked.epochs, asked.recover))
                 save(result)
-                print(name, seed, json.dumps(result["networks"][name]["summary"]), flush=True)
+                print(f"{name}, seed {seed}: done", file=sys.stderr, flush=True)
+    write_page(result["networks"])
 
 
 if __name__ == "__main__":

@@ -254,6 +254,8 @@ def _finish(data: bytes, inputs: tuple[str, ...], outputs: tuple[str, ...], *, s
 
 def _order(model: flatbuffer.Model, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
     """Put inputs and outputs in the model's own order and under its own names; the converter sorts them its way."""
+    if not model.signatureDefs:
+        return  # written by the converter's older way, which keeps the order; the gate would notice if not
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     for maps, names, side in ((signature.inputs, inputs, "input"), (signature.outputs, outputs, "output")):
         place = {flatbuffer.text(entry.name): entry.tensorIndex for entry in maps}
