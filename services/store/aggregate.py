@@ -139,4 +139,4 @@ def merged_total(found: Iterable[Record]) -> float:
         for _, _, rate, device in active:
             by_device[device] = by_device.get(device, 0.0) + rate
         total += max(by_device.values(), default=0.0) * (right - left)
-    return total
+    return round(total, 3)
