@@ -149,6 +149,12 @@ def sentence(report: WatchReport) -> str:
         f"{verdict}",
         f"battery {report.battery_level:.1%}, a full charge would last {report.battery_days:.1f} days (a stated model)",
     ]
+    if report.edge:
+        share = tally.bytes_sent / max(1, sensed["bytes"])
+        lines.append(
+            f"edge mode: {sensed['bytes']:,} bytes of raw signal stayed on the wrist, {tally.bytes_sent:,} bytes of "
+            f"records left it ({share:.1%})"
+        )
     lines += [f"model of {task}: {what}" for task, what in report.models.items()]
     lines += [f"refused {what}: {why}" for what, why in report.refused.items()]
     return "\n".join(lines)

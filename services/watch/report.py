@@ -34,6 +34,8 @@ class WatchReport:
         True time of device second zero, RFC 3339.
     seconds : float
         Device time that was sensed.
+    edge : bool
+        Only estimates left the wrist.
     sensed : dict
         ``chunks``, ``samples`` and ``bytes`` that the sensors gave.
     waiting : int
@@ -59,6 +61,7 @@ class WatchReport:
     device_id: str
     start: str
     seconds: float
+    edge: bool
     sensed: dict[str, int]
     waiting: int
     refused: dict[str, str]
@@ -79,7 +82,7 @@ class WatchReport:
     def body(self) -> dict[str, Any]:
         """Return the report without the estimates, JSON-able."""
         return {
-            "device_id": self.device_id, "start": self.start, "seconds": round(self.seconds, 3),
+            "device_id": self.device_id, "start": self.start, "seconds": round(self.seconds, 3), "edge": self.edge,
             "sensed": self.sensed, "waiting": self.waiting, "refused": self.refused,
             "lacking": self.lacking, "tally": asdict(self.tally),
             "faults": [f.line() for f in self.faults], "estimates": len(self.estimates),
@@ -96,6 +99,7 @@ def report_of(assembly: Assembly, lacking: list[str] | None = None) -> WatchRepo
         device_id=assembly.device_id,
         start=assembly.start.isoformat().replace("+00:00", "Z"),
         seconds=min(watch.now_s, assembly.end_s),
+        edge=watch.settings.edge,
         sensed=dict(watch.sensed),
         waiting=assembly.outbox.unconfirmed,
         refused=assembly.outbox.refused,

@@ -42,6 +42,13 @@ def test_watch_says_that_nothing_was_lost_on_a_bad_link(service: LocalService, t
     assert json.loads(output)["faults"] == faults["script"]
 
 
+def test_watch_in_edge_mode_says_what_stayed_on_the_wrist(service: LocalService) -> None:
+    arguments = ("--edge", "--minutes", "2", "--speed", "6000", "--user", OWNER)
+    code, output = run("watch", "--server", service.url, *arguments)
+    assert code == 0, output
+    assert "bytes of raw signal stayed on the wrist" in output
+
+
 def test_watch_keeps_what_it_could_not_send_for_the_next_run(service: LocalService, tmp_path: Path) -> None:
     script = tmp_path / "away.json"
     script.write_text(json.dumps({"script": [{"fault": "kill", "at": 2}]}))
