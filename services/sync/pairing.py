@@ -12,7 +12,7 @@ from services.store import accounts
 from services.store.accounts import GrantError, TokenPair, user_name
 from services.sync.context import service, who
 from services.sync.fields import Body, Identifier, Label, Reply, from_us
-from services.sync.operation import FORM_MEDIA, PUBLIC, body_media, operation
+from services.sync.operation import FORM_MEDIA, PROBLEM, PUBLIC, body_media, operation
 from services.sync.problems import Problem
 from services.sync.wire import reply
 
@@ -162,7 +162,15 @@ def device_authorization(body: DeviceRequest) -> Response:
     )  # fmt: skip
 
 
-_OAUTH_ERROR = {400: {"content": {"application/json": {"schema": OAuthError.model_json_schema()}}}}
+_OAUTH_ERROR = {
+    400: {
+        "content": {
+            "application/json": {"schema": OAuthError.model_json_schema()},
+            "application/msgpack": {"schema": OAuthError.model_json_schema()},
+            PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}},
+        }
+    }
+}
 
 
 @operation(blueprint, "post", "/oauth/token", scopes=PUBLIC, reply=TokenReply, others=_OAUTH_ERROR)

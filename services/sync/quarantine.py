@@ -89,9 +89,10 @@ def get_item(path: ItemPath) -> Response:
 def replay(path: ItemPath) -> Response:
     """Judge a refused item again, as this version of the service does"""
     row = _find(path.item_id)
-    outcome = batches.accept(who().user_id, _as_batch(row))
+    user_id = who().user_id
+    outcome = batches.accept(user_id, _as_batch(row))
     if all(r["status"] != "rejected" for r in outcome["results"]):
-        service().store.write(lambda conn: vault.drop(conn, who().user_id, path.item_id))
+        service().store.write(lambda conn: vault.drop(conn, user_id, path.item_id))
     return reply(outcome)
 
 

@@ -11,15 +11,17 @@ from flask_openapi3 import APIBlueprint, RawModel, Tag
 from pydantic import Field, StringConstraints, ValidationError
 
 from services.store import uploads
+from services.store.accounts import Access
 from services.sync import batches
 from services.sync.context import service, who
-from services.sync.fields import Body, Count, Reply
+from services.sync.fields import MAX_INT, Body, Reply
 from services.sync.operation import operation
 from services.sync.problems import Problem, describe
 from services.sync.wire import WireRequest, reply
 
 blueprint = APIBlueprint("uploads", __name__, abp_tags=[Tag(name="uploads")])
-PART_TYPE = "application/partial-upload"
+# The second is the draft's own name for it.
+PART_TYPES = ("application/octet-stream", "application/partial-upload")
 
 
 class UploadRequest(Body):
@@ -37,7 +39,7 @@ class UploadPath(Body):
 class OffsetQuery(Body):
     """Where the part begins; must be where the upload stands."""
 
-    offset: Count
+    offset: Annotated[int, Field(ge=0, le=MAX_INT)]
 
 
 class UploadReply(Reply):
@@ -58,7 +60,7 @@ class UploadOutcome(Reply):
 class Part(RawModel):
     """Bytes."""
 
-    mimetypes = [PART_TYPE]  # noqa: RUF012 (the framework's own way)
+    mimetypes = [PART_TYPES[0]]  # noqa: RUF012 (the framework's own way)
 
 
 @operation(
@@ -86,7 +88,8 @@ def post_upload(body: UploadRequest) -> Response:
 @operation(blueprint, "get", "/v1/uploads/<upload_id>", scopes=("watch",), reply=UploadReply, refuses=(404,))
 def get_upload(path: UploadPath) -> Response:
     """Ask where an upload stands"""
-    row = service().store.read(lambda conn: _find(conn, path.upload_id))
+    access = who()
+    row = service().store.read(lambda conn: _find(conn, access, path.upload_id))
     return _state(row, row.offset)
 
 
@@ -95,18 +98,18 @@ def get_upload(path: UploadPath) -> Response:
 )
 def patch_upload(path: UploadPath, query: OffsetQuery, raw: Part) -> Response:  # noqa: ARG001 (read below)
     """Send the next part"""
-    if request.mimetype != PART_TYPE:
-        raise Problem("unsupported-media-type", f"a part is sent as {PART_TYPE}, got {request.mimetype[:64]!r}")
+    if request.mimetype not in PART_TYPES:
+        raise Problem("unsupported-media-type", f"a part is sent as {PART_TYPES[0]}, got {request.mimetype[:64]!r}")
     assert isinstance(request, WireRequest)
-    data = request.content()
+    data, access = request.content(), who()
 
     def work(conn: Any) -> Any:
-        row = _find(conn, path.upload_id)
+        row = _find(conn, access, path.upload_id)
         if row.state != "open":
             return row, "done"
         if query.offset != row.offset or row.offset + len(data) > row.length:
             return row, "offset"
-        return row, uploads.append(conn, who().user_id, path.upload_id, query.offset, data)
+        return row, uploads.append(conn, access.user_id, path.upload_id, query.offset, data)
 
     row, outcome = service().store.write(work)
     if outcome == "done":
@@ -125,7 +128,7 @@ def patch_upload(path: UploadPath, query: OffsetQuery, raw: Part) -> Response:  
 def complete_upload(path: UploadPath) -> Response:
     """Say that all has come; the batches in it are judged as by POST /v1/batches"""
     access, store = who(), service().store
-    row = store.read(lambda conn: _find(conn, path.upload_id))
+    row = store.read(lambda conn: _find(conn, access, path.upload_id))
     if row.state == "done":
         return reply(json.loads(row.reply))
     if row.offset != row.length:
@@ -148,8 +151,7 @@ def delete_upload(path: UploadPath) -> Response:
     return Response(status=204)
 
 
-def _find(conn: Any, upload_id: str) -> Any:
-    access = who()
+def _find(conn: Any, access: Access, upload_id: str) -> Any:
     row = uploads.find(conn, access.user_id, upload_id)
     if row is None or row.device_id != access.device_id:
         raise Problem("not-found", "there is no such upload; begin one with POST /v1/uploads")

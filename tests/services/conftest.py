@@ -53,9 +53,11 @@ def settings(store: Store) -> Settings:
 
 
 @pytest.fixture
-def http(store: Store, settings: Settings) -> FlaskClient:
+def http(store: Store, settings: Settings) -> Iterator[FlaskClient]:
     """A client of the app on `store`."""
-    return create_app(settings, store).test_client()
+    app = create_app(settings, store)
+    yield app.test_client()
+    app.extensions["wristwise"].audit.flush()
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_a_night_across_midnight_has_a_label_that_does_not_wander(ada: Person) -
 
 def test_a_gap_between_the_last_sync_and_midnight(ada: Person, worker: Worker) -> None:
     """garmin-grafana #25, fitbit-grafana #10: what is sent in two parts around midnight comes back whole."""
-    late = 7 * 3600 * 1_000_000 + 3_570_000_000  # half a minute before 00:00 at UTC+1
+    late = 6 * 3600 * 1_000_000 + 3_570_000_000  # half a minute before 00:00 at UTC+1
     chunks = [ada.chunk(s, t0_us=late + s * 10_000_000) for s in range(6)]
     ada.send(ada.batch(chunks[:3], (late + 30_000_000) / 1e6))
     worker.drain()
