@@ -127,7 +127,7 @@ def run_job(job: Job, folder: Path) -> dict[str, Any]:
     dense = dense_parent(case, job.seed, folder)
     start = time.perf_counter()
     makers = {"units": _units, "weights": _weights, "control": _control}
-    model, plan = makers[job.method.part](job, case, dense)
+    model, plan = makers[job.method.part](job, case, dense, folder)
     row = {"method": job.method.name, "part": job.method.part, "rate": job.rate, "seed": job.seed}
     row |= measured(model, case) | {"seconds": round(time.perf_counter() - start, 1)}
     if plan is not None:
@@ -185,10 +185,10 @@ def _recover(
 
 def run_units(job: Job, case: Case, dense: Any) -> Any:
     """Return the network with units removed as a job says, recovered."""
-    return _units(job, case, dense)[0]
+    return _units(job, case, dense, Path())[0]
 
 
-def _units(job: Job, case: Case, dense: Any) -> tuple[Any, Any]:
+def _units(job: Job, case: Case, dense: Any, _: Path) -> tuple[Any, Any]:
     """Remove units until the share of parameters is gone, and recover."""
     from models.pruning.surgery import apply_plan
 
@@ -240,7 +240,7 @@ def _knapsack(job: Job, case: Case, dense: Any) -> Any:
     return best[1] if best is not None else curves.plan(curves.narrowest)
 
 
-def _control(job: Job, case: Case, dense: Any) -> tuple[Any, Any]:
+def _control(job: Job, case: Case, dense: Any, _: Path) -> tuple[Any, Any]:
     """Train a fresh network of the pruned widths as long as parent and recovery together, without a teacher."""
     from models.pruning.surgery import apply_plan
 
@@ -258,14 +258,34 @@ def freshly_initialised(model: Any, seed: int) -> Any:
     return tf_keras.models.clone_model(model)
 
 
-def _weights(job: Job, case: Case, dense: Any) -> tuple[Any, Any]:
+def steps_per_epoch(case: Case, folder: Path) -> int:
+    """Return how many batches an epoch of a case's training has: counted once, for a recipe may draw as it likes."""
+    import tf_keras
+
+    path = folder / "steps_per_epoch.txt"
+    if not path.is_file():
+        counted: list[int] = []
+        count = tf_keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: counted.append(batch))
+        case.fit(case.build(0), 1, 0, None, [count])
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(len(counted)), encoding="utf-8")
+    return int(path.read_text(encoding="utf-8"))
+
+
+def gradual(rate: float, case: Case, folder: Path) -> Any:
+    """Return the polynomial schedule that ends half-way through recovery."""
+    from models.pruning.schedule import Polynomial
+
+    steps = case.recover_epochs * steps_per_epoch(case, folder)
+    return Polynomial(rate, 0, max(1, steps // 2), frequency=max(1, steps // 16))
+
+
+def _weights(job: Job, case: Case, dense: Any, folder: Path) -> tuple[Any, Any]:
     """Zero single weights, at once or on a polynomial schedule, while the parent teaches."""
-    from models.pruning.schedule import OneShot, Polynomial
+    from models.pruning.schedule import OneShot
     from models.pruning.training import train_sparse
 
-    steps = max(4, case.recover_epochs * (len(case.data) // 128))
-    sudden = job.method.schedule == "one-shot"
-    schedule = OneShot(job.rate) if sudden else Polynomial(job.rate, 0, steps // 2, frequency=max(1, steps // 12))
+    schedule = OneShot(job.rate) if job.method.schedule == "one-shot" else gradual(job.rate, case, folder)
 
     def train(model: Any, callbacks: list[Any]) -> None:
         _recover(case, model, dense, job.seed, callbacks)

@@ -55,7 +55,7 @@ def overlap_table(parents: list[Any], rates: tuple[float, ...]) -> list[dict[str
     return rows
 
 
-def chain_rows(case: Case, dense: Any, seed: int, rate: float = 0.8) -> list[dict[str, Any]]:
+def chain_rows(case: Case, dense: Any, seed: int, folder: Path, rate: float = 0.8) -> list[dict[str, Any]]:
     """
     Return the whole chain, every link a row: units out, the task's number format, weights to zero, clusters, container.
 
@@ -63,17 +63,15 @@ def chain_rows(case: Case, dense: Any, seed: int, rate: float = 0.8) -> list[dic
     """
     from models.compress.clustering import cluster_tflite
     from models.export.convert import to_tflite
-    from models.pruning.bench import run_units
-    from models.pruning.schedule import Polynomial
+    from models.pruning.bench import gradual, run_units
     from models.pruning.training import train_sparse
 
     small = run_units(Job(case.name, Method("", "units", "taylor", "global", "iterative"), rate, seed), case, dense)
-    steps = max(4, case.recover_epochs * (len(case.data) // 128))
 
     def train(model: Any, callbacks: list[Any]) -> None:
         case.fit(model, case.recover_epochs, seed, dense, callbacks)
 
-    sparse, _ = train_sparse(small, Polynomial(0.5, 0, steps // 2, frequency=max(1, steps // 12)), train)
+    sparse, _ = train_sparse(small, gradual(0.5, case, folder), train)
     mode: Any = case.mode
     rows = case.representative()
 
@@ -130,6 +128,6 @@ def _kept_chain(case: Case, dense: Any, seed: int, folder: Path) -> list[dict[st
 
     path = folder / f"chain_{seed}.json"
     if not path.is_file():
-        path.write_text(json.dumps(without_nan(chain_rows(case, dense, seed))), encoding="utf-8")
+        path.write_text(json.dumps(without_nan(chain_rows(case, dense, seed, folder))), encoding="utf-8")
     rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return rows

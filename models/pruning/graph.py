@@ -167,7 +167,11 @@ def trace_flat(flat: Unfolded, exclude: Iterable[str] = (), cut_inputs: bool = F
 def _follow(graph: Graph, node: Node) -> None:
     """Let the node's rule pass the channels on; tie the calls of a shared layer to one another."""
     call = Call(node, node.layer, graph.space, [graph.tensors[k] for k in node.inputs])
-    outputs = rule_for(node).flow(call)
+    rule = rule_for(node)
+    if getattr(node.layer, "data_format", None) == "channels_first":
+        outputs = call.uncut("channels_first is not cut")
+    else:
+        outputs = rule.flow(call)
     shared: dict[tuple[str, int, int], Ids] = graph.memo.setdefault("axes", {})
     for d in call.dependencies:
         first = shared.setdefault((d.layer, d.weight, d.axis), d.ids)

@@ -147,6 +147,8 @@ def rebuild(
         tensors.update(zip(node.outputs, outputs, strict=True))
     for layer_name, layer in layers.items():
         layer.set_weights(weights(layer_name))
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()  # Normalization computes with a copy of its weights
     inputs = tf.nest.map_structure(deref, flat.input_structure)
     outputs = tf.nest.map_structure(deref, flat.output_structure)
     return tf_keras.Model(inputs, outputs, name=flat.model.name)

@@ -42,4 +42,19 @@ class MultiHeadAttentionRule(Rule):
         return steps * kernels + 2 * steps * steps * int(node.layer._num_heads * node.layer._key_dim)
 
 
-RULES: tuple[Rule, ...] = (MultiHeadAttentionRule(),)
+class AttentionRule(Rule):
+    """Dot-product and additive attention without kernels: values pass; queries and keys are compared, so kept."""
+
+    kinds = ("Attention", "AdditiveAttention")
+
+    def flow(self, call: Call) -> list[Ids]:
+        query, value = call.inputs[0], call.inputs[1]
+        key = call.inputs[2] if len(call.inputs) > 2 else value
+        for ids in (query, key):
+            call.freeze(ids, "queries and keys are compared over all channels")
+        return [value for _ in call.node.outputs[:1]] + [
+            call.fixed(call.width(i), "attention scores") for i in range(1, len(call.node.outputs))
+        ]
+
+
+RULES: tuple[Rule, ...] = (MultiHeadAttentionRule(), AttentionRule())

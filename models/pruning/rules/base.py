@@ -41,6 +41,12 @@ class Call:
         """Forbid the removal of channels, saying why."""
         self.space.freeze(ids, f"{reason} ({self.node.name!r})")
 
+    def uncut(self, reason: str) -> list[Ids]:
+        """Keep all that comes in and goes out: the channels cannot be followed through this layer."""
+        for ids in self.inputs:
+            self.freeze(ids, reason)
+        return [self.fixed(self.width(i), reason) for i in range(len(self.node.outputs))]
+
     def depend(self, weight: Any, axis: int, ids: Ids, role: Role) -> None:
         """Note that `axis` of `weight` (a variable of the layer, or None if absent) is indexed by `ids`."""
         if weight is None:

@@ -47,14 +47,10 @@ class ConvRule(Rule):
 
     def flow(self, call: Call) -> list[Ids]:
         layer = call.layer
-        if layer.groups == len(call.inputs[0]) > 1 and layer.data_format == "channels_last":
+        if layer.groups == len(call.inputs[0]) > 1:
             return [self._depthwise(call)]
         if layer.groups > 1:
-            call.freeze(call.inputs[0], "a grouped convolution needs equal groups")
-            return [call.fixed(call.width(), "a grouped convolution needs equal groups")]
-        if layer.data_format == "channels_first":
-            call.freeze(call.inputs[0], "channels_first is not cut")
-            return [call.fixed(call.width(), "channels_first is not cut")]
+            return call.uncut("a grouped convolution needs equal groups")
         made = call.fresh(layer.filters)
         call.depend(layer.kernel, -2, call.inputs[0], Role.READS)
         call.depend(layer.kernel, -1, made, Role.MAKES)

@@ -83,9 +83,7 @@ class DotRule(Rule):
     kinds = ("Dot",)
 
     def flow(self, call: Call) -> list[Ids]:
-        for ids in call.inputs:
-            call.freeze(ids, "contracted by a dot product")
-        return [call.fixed(call.width(), "made by a dot product")]
+        return call.uncut("contracted by a dot product")
 
 
 class TapRule(Rule):

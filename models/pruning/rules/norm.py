@@ -9,7 +9,7 @@ from models.pruning.rules.base import Call, Kept, Rule
 
 
 def _axes(layer: Any) -> list[int]:
-    axis = layer.axis
+    axis = () if layer.axis is None else layer.axis
     return [int(a) for a in axis] if isinstance(axis, list | tuple) else [int(axis)]
 
 
@@ -80,11 +80,33 @@ class LayerScaleRule(Rule):
 class FreezingRule(Rule):
     """Layers that mix channels without a kernel, or hold constants per channel: passed, but not cut."""
 
-    kinds = ("GroupNormalization", "UnitNormalization", "Normalization", "Softmax")
+    kinds = ("GroupNormalization", "UnitNormalization", "Softmax")
 
     def flow(self, call: Call) -> list[Ids]:
         call.freeze(call.inputs[0], f"{call.node.kind} compares channels with one another")
         return [call.inputs[0]]
 
 
-RULES: tuple[Rule, ...] = (BatchNormRule(), LayerNormRule(), PReLURule(), LayerScaleRule(), FreezingRule())
+class NormalizationRule(Rule):
+    """Adapted mean and variance per channel go with it; constants given by hand stay, and so do their channels."""
+
+    kinds = ("Normalization",)
+
+    def flow(self, call: Call) -> list[Ids]:
+        layer, ids = call.layer, call.inputs[0]
+        if not _is_last(call) or layer.input_mean is not None:
+            call.freeze(ids, "normalised by constants that are not cut")
+            return [ids]
+        call.depend(layer.adapt_mean, 0, ids, Role.CARRIES)
+        call.depend(layer.adapt_variance, 0, ids, Role.CARRIES)
+        return [ids]
+
+
+RULES: tuple[Rule, ...] = (
+    NormalizationRule(),
+    BatchNormRule(),
+    LayerNormRule(),
+    PReLURule(),
+    LayerScaleRule(),
+    FreezingRule(),
+)

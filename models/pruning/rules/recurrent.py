@@ -1,5 +1,6 @@
 """Recurrent layers: gate blocks of columns, rows of the recurrent kernel, rows of the consumers."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from models.pruning.channels import Ids
 from models.pruning.dependency import Role
 from models.pruning.node import Node
-from models.pruning.rules.base import Call, Kept, Rule, tiled
+from models.pruning.rules.base import Call, Kept, Rule, positions, tiled
 from models.pruning.rules.elementwise import merge
 
 GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
@@ -62,10 +63,7 @@ class BidirectionalRule(Rule):
     def flow(self, call: Call) -> list[Ids]:
         wrapper = call.layer
         if len(call.inputs) > 1 or getattr(wrapper, "return_state", False):
-            reason = "a bidirectional layer with explicit states is not cut"
-            for ids in call.inputs:
-                call.freeze(ids, reason)
-            return [call.fixed(call.width(i), reason) for i in range(len(call.node.outputs))]
+            return call.uncut("a bidirectional layer with explicit states is not cut")
         forward = unit_ids(call, wrapper.forward_layer, call.inputs[0], ".forward")
         backward = unit_ids(call, wrapper.backward_layer, call.inputs[0], ".backward")
         if wrapper.merge_mode is None:
@@ -102,4 +100,29 @@ def _serialised(layer: Any) -> dict[str, Any]:
     return config
 
 
-RULES: tuple[Rule, ...] = (RecurrentRule(), BidirectionalRule())
+class ConvRecurrentRule(Rule):
+    """ConvLSTM: the gate blocks of an LSTM in the last axis of convolution kernels."""
+
+    kinds = ("ConvLSTM1D", "ConvLSTM2D")
+
+    def flow(self, call: Call) -> list[Ids]:
+        cell, made = call.layer.cell, call.fresh(call.layer.filters)
+        if len(call.inputs) > 1:
+            return call.uncut("a ConvLSTM with explicit states is not cut")
+        call.depend(cell.kernel, -2, call.inputs[0], Role.READS)
+        call.depend(cell.kernel, -1, tiled(made, 4), Role.MAKES)
+        call.depend(cell.recurrent_kernel, -2, made, Role.READS)
+        call.depend(cell.recurrent_kernel, -1, tiled(made, 4), Role.MAKES)
+        call.depend(cell.bias, 0, tiled(made, 4), Role.MAKES)
+        return [made for _ in call.node.outputs]
+
+    def resize(self, config: dict[str, Any], node: Node, kept: Kept) -> dict[str, Any]:
+        return config | {"filters": len(kept.outputs[0])}
+
+    def macs(self, node: Node, sizes: tuple[tuple[int, ...], ...]) -> int:
+        steps, inner = int(node.input_shapes[0][1] or 1), positions(node.output_shapes[0])
+        per_frame = inner // steps if node.layer.return_sequences else inner
+        return steps * per_frame * sum(prod(s) for s in sizes if len(s) > 2)
+
+
+RULES: tuple[Rule, ...] = (RecurrentRule(), BidirectionalRule(), ConvRecurrentRule())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras
 
 L = tf_keras.layers
@@ -14,6 +15,8 @@ def randomise(model: Any, seed: int = 0) -> Any:
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         values = []
+        if type(layer).__name__ == "Normalization":
+            continue
         for variable, value in zip(layer.weights, layer.get_weights(), strict=True):
             if "variance" in variable.name:
                 values.append(rng.uniform(0.5, 1.5, value.shape))
@@ -26,7 +29,12 @@ def randomise(model: Any, seed: int = 0) -> Any:
 def inputs_for(model: Any, n: int = 3, seed: int = 1) -> list[np.ndarray]:
     """Return a random batch for each input of a model."""
     rng = np.random.default_rng(seed)
-    return [rng.normal(size=(n, *t.shape[1:])).astype(np.float32) for t in model.inputs]
+    return [
+        (rng.integers(0, 12, (n, *t.shape[1:])) if name == "word" else rng.normal(size=(n, *t.shape[1:]))).astype(
+            np.float32
+        )
+        for name, t in zip(model.input_names, model.inputs, strict=True)
+    ]
 
 
 def answer(model: Any, batch: list[np.ndarray]) -> list[np.ndarray]:
@@ -110,4 +118,34 @@ def nested() -> Any:
     return randomise(tf_keras.Model([a, b], L.Dense(1, name="out")(x), name="nested"))
 
 
-NETS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (cnn, residual, lstm, bidirectional, two_branch, nested)}
+def operators() -> Any:
+    """Operators and slices instead of layers, adapted normalisation, an embedding, a GRU of the older kind."""
+    i, word = L.Input((10, 4), name="signal"), L.Input((10,), name="word")
+    norm = L.Normalization(name="normal")
+    norm.adapt(np.random.default_rng(3).normal(2, 3, (50, 10, 4)))
+    x = L.Conv1D(6, 3, padding="same", name="conv")(norm(i))
+    x = tf.nn.relu(x * 0.5 + 1.0)
+    e = L.Embedding(12, 5, name="embedding")(word)
+    x = tf.concat([x, e], -1)
+    x = L.GRU(7, return_sequences=True, reset_after=False, name="gru")(x)
+    x = tf.concat([x[:, -1], tf.reduce_mean(x, axis=1)], axis=-1)
+    x = L.Dense(5, activation="relu", name="hidden")(x)
+    return randomise(tf_keras.Model([i, word], L.Dense(2, name="out")(x), name="operators"))
+
+
+def translator() -> Any:
+    """Encoder and decoder joined by states and attention, a ConvLSTM, a channel slice that must stay."""
+    a, b = L.Input((6, 3), name="source"), L.Input((4, 2), name="target")
+    sequence, h, c = L.LSTM(5, return_sequences=True, return_state=True, name="encoder")(a)
+    x = L.LSTM(5, return_sequences=True, name="decoder")(b, initial_state=[h, c])
+    x = L.Concatenate(name="join")([x, L.Attention(name="look")([x, sequence])])
+    x = L.Conv1D(6, 2, name="mix")(x)
+    frames = L.Reshape((3, 1, 6), name="frames")(x)
+    y = L.Flatten(name="flat")(L.ConvLSTM1D(4, 1, name="film")(frames))
+    y = L.Dense(4, name="hidden")(y)
+    return randomise(tf_keras.Model([a, b], [L.Dense(1, name="out")(y), x[..., :2]], name="translator"))
+
+
+NETS: dict[str, Callable[[], Any]] = {
+    f.__name__: f for f in (cnn, residual, lstm, bidirectional, two_branch, nested, operators, translator)
+}

@@ -107,6 +107,27 @@ def test_a_residual_stage_is_one_group_and_excluded_layers_stay_whole() -> None:
     assert "hidden" in plan.removed
 
 
+def test_what_cannot_be_followed_is_kept_with_its_reason() -> None:
+    graph = trace(NETS["translator"]())
+
+    assert "the channels are sliced" in graph.uncut["mix"]
+    assert "queries and keys are compared" in graph.uncut["encoder"]
+    assert {g.name for g in graph.groups} == {"film", "hidden"}
+
+
+def test_sensor_channels_behind_an_adapted_normalisation_can_go() -> None:
+    from models.pruning.structure import apply_structure, plan_structure
+
+    model = NETS["operators"]()
+    signal, word = inputs_for(model)
+    cut = apply_structure(model, plan_structure(model, channels={"signal": [2]}))
+    silent = signal.copy()
+    silent[..., 2] = np.asarray(model.get_layer("normal").mean).ravel()[2]
+
+    want, got = answer(model, [silent, word])[0], answer(cut, [np.delete(signal, 2, -1), word])[0]
+    np.testing.assert_allclose(got, want, atol=1e-5)
+
+
 def test_widths_are_rounded_up_to_the_multiple_asked_for() -> None:
     pruned = apply_plan(cnn(), plan_pruning(cnn(), ratio=0.6, round_to=4))
 
