@@ -31,9 +31,10 @@ def pruning(
     work: Annotated[Path, typer.Option(help="Where finished jobs are kept, to resume from.")] = _WORK,
 ) -> None:
     """Methods x rates x seeds on each case; an interrupted sweep goes on where it was."""
-    from models.pruning.bench import METHODS, finished, jobs_for, sweep
+    from models.pruning.bench import METHODS
     from models.pruning.bench_result import write_result
     from models.pruning.errors import PruningError
+    from models.pruning.sweep import finished, jobs_for, sweep
     from models.tensorflow_setup import quiet
 
     quiet()

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -265,7 +265,7 @@ def steps_per_epoch(case: Case, folder: Path) -> int:
     path = folder / "steps_per_epoch.txt"
     if not path.is_file():
         counted: list[int] = []
-        count = tf_keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: counted.append(batch))
+        count = tf_keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: counted.append(batch))  # noqa: ARG005
         case.fit(case.build(0), 1, 0, None, [count])
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(str(len(counted)), encoding="utf-8")
@@ -293,77 +293,3 @@ def _weights(job: Job, case: Case, dense: Any, folder: Path) -> tuple[Any, Any]:
     data = case.data.take(512) if job.method.score != "magnitude" else None
     model, _ = train_sparse(dense, schedule, train, method=job.method.score, scope=job.method.scope, data=data)
     return model, None
-
-
-def jobs_for(
-    case: str,
-    *,
-    methods: Sequence[Method] = METHODS,
-    rates: Sequence[float] = RATES,
-    seeds: Sequence[int] = SEEDS,
-    quick: bool = False,
-    recover_epochs: int | None = None,
-) -> Iterator[Job]:
-    """Yield every job of a sweep, seed by seed, so that an interrupted one has whole seeds."""
-    for seed in seeds:
-        for method in methods:
-            for rate in rates:
-                yield Job(case, method, rate, seed, quick, recover_epochs)
-
-
-def finished(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of the jobs that are done."""
-    paths = [folder / f"row_{job.key}.json" for job in jobs]
-    return [json.loads(p.read_text(encoding="utf-8")) for p in paths if p.is_file()]
-
-
-def sweep(
-    jobs: Sequence[Job],
-    folder: Path,
-    *,
-    n_jobs: int = 1,
-    cluster: str | None = None,
-    say: Callable[[str], None] | None = None,
-) -> list[dict[str, Any]]:
-    """
-    Run jobs, here or on a Dask cluster, and return their rows in order.
-
-    Parameters
-    ----------
-    jobs : sequence of Job
-    folder : Path
-        Where finished rows are; a sweep that was interrupted goes on where it was. On a cluster, shared storage.
-    n_jobs : int, default=1
-        Local processes.
-    cluster : str, optional
-        Address of a Dask scheduler (``tcp://host:8786``); joblib hands the jobs to it.
-    say : callable
-        Told of each finished job when they run one by one.
-    """
-    from joblib import Parallel, delayed, parallel_config
-
-    calls = [delayed(run_job)(job, folder) for job in jobs]
-    if cluster is not None:
-        client = _dask_client(cluster)
-        with parallel_config(backend="dask"):
-            rows: list[dict[str, Any]] = Parallel()(calls)
-        client.close()
-        return rows
-    if n_jobs != 1:
-        return list(Parallel(n_jobs=n_jobs, inner_max_num_threads=1, backend="loky")(calls))
-    rows = []
-    for k, job in enumerate(jobs):
-        rows.append(run_job(job, folder))
-        if say is not None:
-            say(f"{k + 1}/{len(jobs)} {job.case}, seed {job.seed}: {job.method.name} at {job.rate:.0%}")
-    return rows
-
-
-def _dask_client(address: str) -> Any:
-    from data.errors import MissingExtraError
-
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise MissingExtraError("--cluster needs Dask; install it with: pip install 'wristwise[cluster]'") from error
-    return Client(address, timeout="10s")

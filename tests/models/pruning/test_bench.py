@@ -9,12 +9,13 @@ tf_keras = pytest.importorskip("tf_keras")
 
 from data.errors import MissingExtraError, WristwiseError  # noqa: E402
 from models.pruning import bench  # noqa: E402
-from models.pruning.bench import METHODS, Job, jobs_for, run_job, sweep  # noqa: E402
+from models.pruning.bench import METHODS, Job, run_job  # noqa: E402
 from models.pruning.bench_pages import BEGIN, END, write_pages  # noqa: E402
 from models.pruning.bench_result import interval, summary  # noqa: E402
 from models.pruning.cases import row_error, subgroup_errors  # noqa: E402
 from models.pruning.errors import PruningError  # noqa: E402
 from models.pruning.representatives import REPRESENTATIVES, representative_case  # noqa: E402
+from models.pruning.sweep import finished, jobs_for, sweep  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_a_sweep_goes_on_where_it_was(small, folder) -> None:
 
     assert sweep(jobs, folder) == first
     assert {p.name: p.stat().st_mtime_ns for p in folder.iterdir()} == stamps
-    assert bench.finished(jobs, folder) == first
+    assert finished(jobs, folder) == first
 
 
 def test_a_cluster_without_dask_is_one_sentence(small, folder, monkeypatch) -> None:

@@ -1,0 +1,82 @@
+"""Sweeps: many jobs, here, in processes or on a Dask cluster; every finished one is kept."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from models.pruning.bench import METHODS, RATES, SEEDS, Job, Method, run_job
+
+
+def jobs_for(
+    case: str,
+    *,
+    methods: Sequence[Method] = METHODS,
+    rates: Sequence[float] = RATES,
+    seeds: Sequence[int] = SEEDS,
+    quick: bool = False,
+    recover_epochs: int | None = None,
+) -> Iterator[Job]:
+    """Yield every job of a sweep, seed by seed, so that an interrupted one has whole seeds."""
+    for seed in seeds:
+        for method in methods:
+            for rate in rates:
+                yield Job(case, method, rate, seed, quick, recover_epochs)
+
+
+def finished(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of the jobs that are done."""
+    paths = [folder / f"row_{job.key}.json" for job in jobs]
+    return [json.loads(p.read_text(encoding="utf-8")) for p in paths if p.is_file()]
+
+
+def sweep(
+    jobs: Sequence[Job],
+    folder: Path,
+    *,
+    n_jobs: int = 1,
+    cluster: str | None = None,
+    say: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """
+    Run jobs, here or on a Dask cluster, and return their rows in order.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    folder : Path
+        Where finished rows are; a sweep that was interrupted goes on where it was. On a cluster, shared storage.
+    n_jobs : int, default=1
+        Local processes.
+    cluster : str, optional
+        Address of a Dask scheduler (``tcp://host:8786``); joblib hands the jobs to it.
+    say : callable
+        Told of each finished job when they run one by one.
+    """
+    from joblib import Parallel, delayed, parallel_config
+
+    calls = [delayed(run_job)(job, folder) for job in jobs]
+    if cluster is not None:
+        client = _dask_client(cluster)
+        with parallel_config(backend="dask"):
+            rows: list[dict[str, Any]] = Parallel()(calls)
+        client.close()
+        return rows
+    if n_jobs != 1:
+        return list(Parallel(n_jobs=n_jobs, inner_max_num_threads=1, backend="loky")(calls))
+    rows = []
+    for k, job in enumerate(jobs):
+        rows.append(run_job(job, folder))
+        if say is not None:
+            say(f"{k + 1}/{len(jobs)} {job.case}, seed {job.seed}: {job.method.name} at {job.rate:.0%}")
+    return rows
+
+
+def _dask_client(address: str) -> Any:
+    from data.errors import MissingExtraError
+
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise MissingExtraError("--cluster needs Dask; install it with: pip install 'wristwise[cluster]'") from error
+    return Client(address, timeout="10s")
