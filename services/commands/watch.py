@@ -156,6 +156,7 @@ def sentence(report: WatchReport) -> str:
             f"records left it ({share:.1%})"
         )
     lines += [f"model of {task}: {what}" for task, what in report.models.items()]
+    lines += [f"on the wrist: {word}" for word in report.reminders]
     lines += [f"refused {what}: {why}" for what, why in report.refused.items()]
     return "\n".join(lines)
 

@@ -54,6 +54,8 @@ class WatchReport:
         Device time at which each boot began.
     models : dict of str to str
         By task: the model's version that came over the air, or why the one that was offered was refused.
+    reminders : list of str
+        What the server had to tell the wearer, shown on the wrist after the last sync.
     battery_level, battery_days : float
         Charge left of 1, and days a full cell lasts at this draw (a stated model; see `battery`).
     """
@@ -71,6 +73,7 @@ class WatchReport:
     estimates: list[WristEstimate] = field(default_factory=list)
     boots: dict[str, float] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
+    reminders: list[str] = field(default_factory=list)
     battery_level: float = 1.0
     battery_days: float = float("inf")
 
@@ -86,7 +89,7 @@ class WatchReport:
             "sensed": self.sensed, "waiting": self.waiting, "refused": self.refused,
             "lacking": self.lacking, "tally": asdict(self.tally),
             "faults": [f.line() for f in self.faults], "estimates": len(self.estimates),
-            "models": self.models,
+            "models": self.models, "reminders": self.reminders,
             "battery_level": round(self.battery_level, 4), "battery_days": round(self.battery_days, 2),
             "complete": self.complete,
         }  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import replace
 from data.recording import Recording
 from services.watch.assembly import Assembly, RunOptions
 from services.watch.faults import PowerLost
+from services.watch.inbox import Inbox
 from services.watch.link import HttpTransport, LinkDown, Transport
 from services.watch.pace import Pace, real_now_s, real_sleep
 from services.watch.pairing import PairingCode
@@ -71,9 +72,19 @@ def run_watch(
         models = assembly.update_models()
         _Life(assembly, pace, sleep).live(on_progress)
         assembly.transport.flush()
-        return replace(report_of(assembly, _prove(assembly)), models=models)
+        reminders = _reminders(assembly)
+        return replace(report_of(assembly, _prove(assembly)), models=models, reminders=reminders)
     finally:
         assembly.close()
+
+
+def _reminders(assembly: Assembly) -> list[str]:
+    told: list[str] = []
+    try:
+        Inbox(assembly.watch.uplink.get, assembly.outbox).collect(lambda record: told.append(str(record["value"])))
+    except LinkDown:
+        return told
+    return told
 
 
 def _prove(assembly: Assembly) -> list[str] | None:

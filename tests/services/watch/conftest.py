@@ -35,7 +35,7 @@ class ContractServer:
         self.requests.append(request)
         if request.path.startswith("/oauth/"):
             return self.oauth(request.path, {k: v[0] for k, v in parse_qs(request.body.decode()).items()})
-        if request.path == "/v1/manifest":
+        if request.path == "/v1/manifest" or request.method == "GET":
             return reply(404, {"type": "https://x/problems/not-found"})
         answer = self.script.pop(0)(request) if self.script else None
         if answer is not None:
