@@ -18,7 +18,7 @@ from pipelines.stream import WindowStream
 from pipelines.task import Decoder, Estimate, Task
 
 # What a wrist can do as samples come; sleep is judged when a night is whole, by the server.
-LIVE_TASKS = ("heart-rate", "fall-detection", "activity")
+LIVE_TASKS = ("heart-rate", "fall-detection", "activity", "steps")
 # After so long a hole a decoder starts afresh: what was before it says nothing of now. The service's rule too.
 HOLE_S = 30.0
 
