@@ -38,6 +38,7 @@ class RecordMaker:
     def __init__(self, device: str) -> None:
         self._device = device
         self._open: dict[tuple[str, str, int], list[WristEstimate]] = {}
+        self._versions: dict[str, int] = {}
 
     def take(self, found: Sequence[WristEstimate], clock: WatchClock, now_s: float) -> list[dict[str, Any]]:
         """Return the records that are due at device time `now_s`."""
@@ -56,9 +57,14 @@ class RecordMaker:
     def _event(self, item: WristEstimate, clock: WatchClock, now_s: float) -> dict[str, Any]:
         estimate = item.estimate
         body = self._body(item, estimate.start_s, estimate.end_s, clock, now_s)
-        extras = {k: v for k, v in estimate.extras.items() if isinstance(v, (str, int, float, bool))}
+        # What is said of the same span again is a later decision: a higher version of the same record.
+        record_id = body["client_record_id"]
+        self._versions[record_id] = body["client_record_version"] = self._versions.get(record_id, 0) + 1
+        data = {**estimate.extras, **body["data"]}
+        if "impact_s" in data:
+            data["impact"] = rfc3339(_wall(clock, now_s, float(data.pop("impact_s"))))
         quality = round(float(estimate.quality), 3)
-        return {**body, "value": estimate.value, "quality": quality, "data": {**extras, **body["data"]}}
+        return {**body, "value": estimate.value, "quality": quality, "data": data}
 
     def _minute(
         self, key: tuple[str, str, int], items: list[WristEstimate], clock: WatchClock, now_s: float
@@ -81,17 +87,20 @@ class RecordMaker:
     def _body(
         self, item: WristEstimate, start_s: float, end_s: float, clock: WatchClock, now_s: float
     ) -> dict[str, Any]:
-        # The wall clock of now, less what the monotonic clock says has passed since.
-        now = clock.read(now_s)
-        boot_now_s = now.monotonic_us / 1e6
         span = f"{self._device}/{item.boot_id}/{item.estimate.kind}/{round(start_s * 1000)}"
         return {
             "client_record_id": str(uuid.uuid5(_RECORDS, span)),
             "client_record_version": 1,
             "kind": item.estimate.kind,
-            "start": rfc3339(now.wall - timedelta(seconds=boot_now_s - start_s)),
-            "end": rfc3339(now.wall - timedelta(seconds=boot_now_s - end_s)),
-            "utc_offset_s": now.utc_offset_s,
+            "start": rfc3339(_wall(clock, now_s, start_s)),
+            "end": rfc3339(_wall(clock, now_s, end_s)),
+            "utc_offset_s": clock.utc_offset_s,
             "recording_method": "automatic",
             "data": {"task": item.task, "model_version": item.model_version},
         }
+
+
+def _wall(clock: WatchClock, now_s: float, boot_s: float) -> datetime:
+    """The wall clock of now, less what the monotonic clock says has passed since `boot_s` seconds after the boot."""
+    now = clock.read(now_s)
+    return now.wall - timedelta(seconds=now.monotonic_us / 1e6 - boot_s)
