@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from data.errors import TaskError
+from pipelines import heart_rate
 from pipelines.task import Task
 
 
@@ -32,4 +33,4 @@ class Registry(Mapping[str, Task]):
         return len(self._tasks)
 
 
-TASKS = Registry(())
+TASKS = Registry((heart_rate.TASK,))

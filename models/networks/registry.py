@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from data.errors import TaskError
-from models.networks import fall_detection
+from models.networks import activity, fall_detection, heart_rate
 from models.training.recipe import Recipe
 
-_ALL: tuple[Recipe, ...] = (fall_detection.RECIPE,)
+_ALL: tuple[Recipe, ...] = (heart_rate.RECIPE, fall_detection.RECIPE, activity.RECIPE)
 RECIPES = {recipe.task.name: recipe for recipe in _ALL}
 
 

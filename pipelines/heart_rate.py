@@ -1,0 +1,165 @@
+"""Heart rate from wrist PPG and motion: 8 s windows every 2 s, a belief over BPM, an interval and a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.recording import Recording
+from pipelines.belief import Belief, BeliefConfig, around_mode, mass_near, quantile
+from pipelines.heart_rate_scores import reference_bpm, score, summarise
+from pipelines.pulse_features import (
+    ACC_NAMES,
+    BPM,
+    CONTEXT_S,
+    LENGTH_S,
+    N_BINS,
+    PLANES,
+    STEP_S,
+    pulse_planes,
+)
+from pipelines.task import ChannelSpec, Decoder, Estimate, Metrics, Outputs, Windows, WindowSpec
+
+KIND = "heart_rate"
+LABEL_BPM = 2.5  # spread of the target around the reference, in BPM
+# Used where a bundle's card says nothing else.
+DEFAULTS: Mapping[str, float] = {"width_scale": 1.0, "width_add": 1.0, "gate": 0.3}
+_NEAR_BPM = 7.5  # width of the main lobe of an 8 s window: closer rates are one line
+
+
+class HeartRate:
+    """The task; see `pipelines.task.Task`."""
+
+    name = "heart-rate"
+    title = "Heart rate from wrist PPG under motion"
+    version = "heart-rate-1"
+    kind = KIND
+    channels: tuple[ChannelSpec, ...] = (
+        ChannelSpec("ppg", required=True), ChannelSpec("ppg_2"), ChannelSpec("ppg_3"),
+        *(ChannelSpec(name) for name in ACC_NAMES),
+    )  # fmt: skip
+    window = WindowSpec(LENGTH_S, STEP_S, CONTEXT_S)
+    metric = "mae_bpm"
+    higher_is_better = False
+    network = True
+    datasets: tuple[str, ...] = ("wrist", "spc2015", "bami-1")
+
+    def prepare(self, recording: Recording, windows: tuple[int, int] | None = None) -> Windows:
+        """Return the spectral planes of each window; see `Task.prepare` and `pulse_features`."""
+        recording.require("ppg")
+        usable = [recording.channels[c.name] for c in self.channels if c.name in recording.channels]
+        first, last = windows or (0, self.window.count(min(c.end_s for c in usable)))
+        starts: NDArray[np.float64] = STEP_S * np.arange(first, last, dtype=np.float64)
+        if last <= first:
+            planes, quality = np.zeros((0, 1, N_BINS, len(PLANES)), np.float32), np.zeros(0, np.float32)
+        else:
+            planes, quality = pulse_planes(recording, first, last)
+        return Windows({"spectra": planes}, starts, starts + LENGTH_S, quality)
+
+    def targets(self, recording: Recording, windows: Windows) -> dict[str, NDArray[np.float32]]:
+        """Return ``logits``: the probability of each bin, a normal curve of 2.5 BPM around the reference."""
+        return {"logits": soft_target(reference_bpm(recording, windows.end_s))}
+
+    def decoder(self, *, offline: bool = False, config: Mapping[str, Any] | None = None) -> Decoder:
+        """Return a decoder; `config` is a card's."""
+        return HeartRateDecoder(config or {}, offline)
+
+    def baseline(self, windows: Windows) -> list[Estimate]:
+        """Return what a classical tracker says: the line that motion does not explain, followed by the belief."""
+        decoder = HeartRateDecoder({"temper": 0.5, "gate": 0.0}, offline=False)
+        return decoder.update({"logits": classical_logits(windows)}, windows)
+
+    def score(self, estimates: Sequence[Estimate], recording: Recording) -> dict[str, Any]:
+        """Return the errors of one recording; see `heart_rate_scores`."""
+        return score(estimates, recording)
+
+    def summarise(self, scores: Sequence[Mapping[str, Any]]) -> Metrics:
+        """Return the metrics over recordings; see `heart_rate_scores`."""
+        return summarise(scores)
+
+
+def soft_target(bpm: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return one row of bin probabilities a rate, shape (n, 128); NaN where the rate is unknown or off the grid."""
+    known = np.where((bpm > BPM[0]) & (bpm < BPM[-1]), bpm, np.nan)
+    curve = np.exp(-0.5 * ((BPM - known[:, None]) / LABEL_BPM) ** 2)
+    return np.asarray(curve / curve.sum(axis=1, keepdims=True), np.float32)
+
+
+def classical_logits(windows: Windows) -> NDArray[np.float32]:
+    """
+    Return a score of each bin without a network, shape (n, 128).
+
+    The motion-free PPG at the rate and at twice the rate, over 8 and over 20 s, less what is left of the motion.
+    """
+    planes = dict(zip(PLANES, np.moveaxis(windows.inputs["spectra"][:, 0], -1, 0), strict=True))
+    pulse = planes["clean"] + 0.6 * planes["long clean"] + 0.4 * planes["clean x2"] + 0.3 * planes["ppg"]
+    return np.asarray(6.0 * (pulse - 0.3 * planes["acc"]), np.float32)
+
+
+class HeartRateDecoder:
+    """
+    Belief, estimate, interval and gate of one stream.
+
+    Parameters
+    ----------
+    config : mapping
+        Keys of `BeliefConfig` and of `DEFAULTS`.
+    offline : bool
+        Hold everything back and smooth it at `finish`.
+    """
+
+    def __init__(self, config: Mapping[str, Any], offline: bool) -> None:
+        self._config = {k: float(config.get(k, v)) for k, v in DEFAULTS.items()}
+        self._belief = Belief(BPM, BeliefConfig.read(config))
+        self._offline = offline
+        self._held: list[tuple[NDArray[np.float64], NDArray[np.float32] | None, Windows]] = []
+
+    def update(self, outputs: Outputs, windows: Windows) -> list[Estimate]:
+        """Return an estimate a window (offline: nothing yet)."""
+        estimates = []
+        for k in range(len(windows)):
+            row = windows.take(slice(k, k + 1))
+            logits = outputs["logits"][k] if row.quality[0] > 0 else None
+            belief = self._belief.step(logits)
+            if self._offline:
+                self._held.append((belief, logits, row))
+            else:
+                estimates.append(self._estimate(belief, logits, row))
+        return estimates
+
+    def finish(self) -> list[Estimate]:
+        """Return the smoothed estimates of an offline decoder."""
+        if not self._held:
+            return []
+        smooth = self._belief.smooth(np.stack([belief for belief, _, _ in self._held]))
+        estimates = [
+            self._estimate(belief, logits, row)
+            for belief, (_, logits, row) in zip(smooth, self._held, strict=True)
+        ]  # fmt: skip
+        self._held = []
+        return estimates
+
+    def state(self) -> dict[str, Any]:
+        """Return the belief, JSON-able."""
+        return {"belief": self._belief.now.tolist()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        self._belief.now = np.asarray(state["belief"], np.float64)
+
+    def _estimate(self, belief: NDArray[np.float64], logits: NDArray[np.float32] | None, row: Windows) -> Estimate:
+        guess = around_mode(belief, logits, BPM)
+        spread = (quantile(belief, BPM, 0.95) - quantile(belief, BPM, 0.05)) / 2
+        half = self._config["width_add"] + self._config["width_scale"] * spread
+        quality = float(row.quality[0]) * mass_near(belief, BPM, guess, _NEAR_BPM)
+        refused = logits is None or quality < self._config["gate"]
+        return Estimate(
+            KIND, float(row.start_s[0]), float(row.end_s[0]), None if refused else round(guess, 2), round(half, 2),
+            round(min(quality, 1.0), 4), {"guess_bpm": round(guess, 2)},
+        )  # fmt: skip
+
+
+TASK = HeartRate()
