@@ -24,7 +24,7 @@ from data.synthetic.wearer import wearer
 from services.commands.fleet import sentence
 from services.store import accounts
 from services.store.migrate import open_store
-from services.watch import Companion, RunOptions
+from services.watch import Companion, DeviceProfile, RunOptions
 from services.watch.fleet import Fleet, FleetOptions, FleetReport
 
 ROOT = Path(__file__).parent.parent
@@ -115,11 +115,12 @@ def sustain(watches: int, minutes: float) -> dict[str, Any]:
 
 
 def come_back(watches: int, hours: float) -> dict[str, Any]:
-    """Watches that come back at once after `hours` without a network."""
-    report, memory_mb = run(FleetOptions(watches, 1 / 60.0, 60.0, 16, offline_hours=hours))
+    """Watches that come back at once after `hours` without a network; there they made chunks of five minutes."""
+    offline = RunOptions(profile=DeviceProfile(chunk_s=300.0))
+    report, memory_mb = run(FleetOptions(watches, 1 / 12.0, 60.0, 8, offline_hours=hours, options=offline))
     print(sentence(report))
     return {
-        "goal": f"{watches} watches come back after {hours:g} h offline: drained",
+        "goal": f"{watches} watches come back after {hours:g} h offline (chunks of 5 min): drained",
         "target": "≤ 120 s", "measured": f"{report.seconds:.0f} s, {report.bytes_sent / 1e6:.0f} MB",
         "reached": report.seconds <= 120 and report.complete == report.watches,
         "command": f"{COMMAND} come-back", "memory_mb": round(memory_mb), "report": report.body(),

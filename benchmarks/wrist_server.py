@@ -1,4 +1,4 @@
-"""The same day and the same night inferred on the watch and on the server: what agrees, what does not, and why."""
+"""The same day, night and real record inferred on the watch and on the server: what agrees, what does not, and why."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from data.adapters.registry import adapter
+from data.location import data_root
 from data.recording import Recording
 from data.synthetic.day import day
 from data.synthetic.wearer import wearer
@@ -21,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "wrist_server.json"
 COMMAND = "python -m benchmarks.wrist_server"
 EVENTS = ("fall", "irregular_rhythm")
-DAY_MIN, NIGHT_H = 60.0, 2.0
+DAY_MIN, NIGHT_H = 30.0, 1.5
 
 
 def agreements(recording: Recording, runtime: RuntimeName) -> tuple[list[Agreement], list[str]]:
@@ -69,11 +71,13 @@ def goals(found: dict[str, list[Agreement]]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Compare day and night in both runtimes, and save."""
+    """Compare each recording in both runtimes, and save."""
     recordings = {
         "day": day(minutes=DAY_MIN, seed=1),
         "night": wearer(["ppg", "acc_x", "acc_y", "acc_z"], seconds=NIGHT_H * 3600, seed=2, bpm=54.0),
     }
+    if (data_root() / "wrist").is_dir():
+        recordings["real"] = next(iter(adapter("wrist").read(data_root())))
     runtimes: tuple[RuntimeName, ...] = ("litert", "micro")
     found, tasks = {}, set()
     for name, recording in recordings.items():

@@ -122,3 +122,25 @@ def test_a_watch_without_the_tasks_channels_does_not_run_it() -> None:
     wrist = OnWatch()
     wrist.begin("b", ["ecg"])
     assert wrist.running == ()
+
+
+@pytest.mark.parametrize("runtime", ["litert", "micro"])
+def test_the_shipped_heart_rate_says_the_same_on_wrist_and_server(tmp_path: Path, runtime: str) -> None:
+    if runtime == "micro":
+        pytest.importorskip("tflite_micro")
+    service = LocalService(tmp_path / "w.db")
+    service.start()
+    try:
+        worn = wearer(["ppg", "acc_x", "acc_y", "acc_z"], seconds=120, seed=1)
+        report = MockWatch(service).run(worn, infer=True, tasks=("heart-rate",), runtime=runtime, drop=0.2)
+        assert report.complete
+        assert service.settle()
+        (found,) = compare(report, service.companion.records())
+    finally:
+        service.stop()
+    assert found.kind == "heart_rate"
+    assert found.both > 40
+    assert found.only_watch == found.only_server == 0
+    assert found.largest is not None
+    # One step of int8 may round the other way in tflite-micro; LiteRT is the server's own runtime.
+    assert found.largest <= (0.1 if runtime == "micro" else 1e-3)
