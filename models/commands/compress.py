@@ -33,6 +33,7 @@ def compress(
     file: TFLite,
     out: Annotated[Path | None, typer.Option(help="Where to write; default: FILE.wwz, or FILE-decode.tflite.")] = None,
     bits: Annotated[int, typer.Option(help="Cluster weights to 2^bits values first; 0: change no weight.")] = 0,
+    smallest: Annotated[bool, typer.Option("--smallest", help="Unpacking then takes ai-edge-litert.")] = False,
     form: Annotated[str, typer.Option(help="wwz (container), or decode: the form that tflite-micro runs.")] = "wwz",
     as_json: AsJson = False,
 ) -> None:
@@ -45,7 +46,7 @@ def compress(
     if form == "wwz":
         from models.compress.pack import pack
 
-        made, where = pack(tflite).data, out or file.with_suffix(".wwz")
+        made, where = pack(tflite, smallest=smallest).data, out or file.with_suffix(".wwz")
     elif form == "decode":
         from models.compress.decode_op import to_decode
 

@@ -7,11 +7,13 @@ byte unless said otherwise::
     "WWZ1"
     length of the original; its CRC-32 (4 bytes, little-endian)
     number of streams; for each: bytes of a word (1, 2, 4), number of words, length, coded words (`streams`)
-    length of the structure, plain and deflated; the deflated structure
+    form of the structure (1 byte); its length, plain and deflated; the deflated structure
 
-The structure is the table of holes (for each: stream, gap to the hole before, length) and then the original file with
-its constants cut out, deflated with a dictionary of what every such file holds. Every length is checked before memory
-is asked for, and the CRC after.
+The structure begins with the table of holes, one for each constant that was cut out, and is deflated with a dictionary
+of what every such file holds. In form `BYTES` a hole is (stream, gap to the hole before, length), and the rest of the
+original file follows. In form `TREE` a hole is (stream, buffer, length), and the tables of the file follow (`tree`): a
+third to a half of the bytes, but `ai-edge-litert` and `flatbuffers` are needed to write them out again. Every length is
+checked before memory is asked for, and the CRC after.
 """
 
 import zlib
@@ -20,9 +22,11 @@ import numpy as np
 
 from models.compress import streams
 from models.compress.huffman import HuffmanError
-from models.compress.skeletons import DICTIONARY
+from models.compress.skeletons import DICTIONARY, TREES
 
 MAGIC = b"WWZ1"
+BYTES, TREE = 0, 1
+DICTIONARIES = (DICTIONARY, TREES)
 MAX_BYTES = 64 << 20
 """What `unpack` agrees to make unless told otherwise."""
 
@@ -74,6 +78,9 @@ def _unpack(reader: streams.Reader, max_bytes: int) -> bytes:
         )
     crc = int.from_bytes(reader.take(4, "the checksum"), "little")
     pieces = _read_streams(reader, length)
+    form = reader.take(1, "the form of the structure")[0]
+    if form not in (BYTES, TREE):
+        raise ContainerError(f"structure form {form} is unknown: the .wwz file is damaged or of a newer version")
     n_plain = reader.number("the length of the structure")
     # Room for the table of holes: a hole holds a byte at least and takes 15 bytes of table at most.
     if n_plain > 16 * length + 64:
@@ -81,8 +88,10 @@ def _unpack(reader: streams.Reader, max_bytes: int) -> bytes:
     coded = reader.take(reader.number("the length of the deflated structure"), "the structure")
     if reader.place != len(reader.data):
         raise ContainerError(f"{len(reader.data) - reader.place} bytes follow the end of the .wwz file; cut them off")
-    structure = streams.Reader(streams.inflate(coded, n_plain, "the structure", DICTIONARY))
-    original = _join(structure, pieces, length)
+    structure = streams.Reader(streams.inflate(coded, n_plain, "the structure", DICTIONARIES[form]))
+    original = _grow(structure, pieces) if form == TREE else _join(structure, pieces)
+    if len(original) != length or any(piece.place != len(piece.data) for piece in pieces):
+        raise ContainerError(f"the parts join to {len(original)} bytes, expected {length}: the .wwz file is damaged")
     if zlib.crc32(original) != crc:
         raise ContainerError(
             f"the unpacked file has the checksum {zlib.crc32(original):08x}, expected {crc:08x}; "
@@ -107,19 +116,44 @@ def _read_streams(reader: streams.Reader, length: int) -> list[streams.Reader]:
     return pieces
 
 
-def _join(structure: streams.Reader, pieces: list[streams.Reader], length: int) -> bytes:
-    """Put the constants back into their holes."""
-    holes = [
-        tuple(structure.number("the table of holes") for _ in range(3))
-        for _ in range(structure.number("the number of holes"))
-    ]
+def _holes(structure: streams.Reader, n_streams: int) -> list[tuple[int, int, int]]:
+    """Read the table of holes."""
+    holes = []
+    for _ in range(structure.number("the number of holes")):
+        stream, place, size = (structure.number("the table of holes") for _ in range(3))
+        if stream >= n_streams:
+            raise ContainerError(f"a hole wants stream {stream} of {n_streams}: the .wwz file is damaged")
+        holes.append((stream, place, size))
+    return holes
+
+
+def _join(structure: streams.Reader, pieces: list[streams.Reader]) -> bytes:
+    """Put the constants back into the bytes they were cut from."""
     parts = []
-    for stream, gap, size in holes:
-        if stream >= len(pieces):
-            raise ContainerError(f"a hole wants stream {stream} of {len(pieces)}: the .wwz file is damaged")
+    for stream, gap, size in _holes(structure, len(pieces)):
         parts += [structure.take(gap, "the structure"), pieces[stream].take(size, "a stream")]
     parts.append(structure.take(len(structure.data) - structure.place, "the structure"))
-    original = b"".join(parts)
-    if len(original) != length or any(piece.place != len(piece.data) for piece in pieces):
-        raise ContainerError(f"the parts join to {len(original)} bytes, expected {length}: the .wwz file is damaged")
-    return original
+    return b"".join(parts)
+
+
+def _grow(structure: streams.Reader, pieces: list[streams.Reader]) -> bytes:
+    """Write the file anew from its tables and constants."""
+    try:
+        from models.compress import scales, tree
+        from models.export import flatbuffer
+    except ImportError as error:
+        raise ContainerError(
+            "this .wwz file was packed with --smallest and needs ai-edge-litert to be unpacked; install that, or pack "
+            "it again without"
+        ) from error
+    holes = _holes(structure, len(pieces))
+    try:
+        model = tree.decode(structure)
+        for stream, buffer, size in holes:
+            model.buffers[buffer].data = np.frombuffer(pieces[stream].take(size, "a stream"), np.uint8)
+        scales.fill(model)
+        return flatbuffer.write(model)
+    except HuffmanError:
+        raise
+    except Exception as error:  # tables that fit no schema fail in the writer, each in its own way
+        raise ContainerError(f"the tables of the .wwz file fit no model ({error}): it is damaged") from error

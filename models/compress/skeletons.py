@@ -64,3 +64,28 @@ _TEXT = (
     "Q{u}8EEo1"
 )
 DICTIONARY = zlib.decompress(base64.b85decode(_TEXT))
+"""For form `container.BYTES`."""
+
+_TREES = (
+    "c-rk)e{54l9KXAFeJiCKO)2Fun&o9~W8j=+l2PuOImVb%1`JkVP9v1|O@>`Jx)u@ta4KR<{1r6Oh$hMpHNoLZl=vGGNH9S#AjZEGBq5S$aE3&5=;"
+    "qyPU;Em%tmQ|D#P99iyT1E<_qosKdozfOd;ChkBUTs+8X}#YO2}gd01N?v88(~E2*hkehy{>lNEac<$#N{FnrJW-F6~u9-f&N70UN0Yo`CHg*b3r"
+    "rh`0d}8YZ+w*4!2H_OA6nhynWsM3Z5HR@YMi45jx5yZl`t#TV}C33>x<%KC^B^eHWEp2bUh`L{j~1o8Qn)k6S{C^=+<tt}kt@+<zfK$lNRlsB<rJ"
+    "OYTXd;3!s^aOq0uoCq0%tR5yD%+bPfxx3IKgfDl{K@WkP#;%Wd;B8$ZH3?kSkL}!7MsPAl94p5!;pj}j07YIsM=LEtFof3R4!pf9K{X?gtdehcRO"
+    "q5AjxjCT8hl3L|%OZ&ue6PO?AKso9}56VGD-l)^wo36#OBKuxJ#GMx1GAE_YpH6KiToE5lLi5^<)Xz@r5F7>FRRW-=F9tTww;>?n~-%PJ~oRaLY8"
+    "Yk><8Hvo0@4ZL#h7>^-17rR`Whyx30c$#>CH{36HBO8T2Wxe2C;}bS1et>fx726G6$1s^<X+h1@3Ybu(QEW!dMw6_WF&^afFGv(cB(n<qA){DO6Z"
+    "Oc5nptaNc6z|f($`KjX#6!J$zLTri}M$wFRbUMbklQM9{iOTfsM~#BEs1CKZD&Y3}$MmuX7Vu?VK7`#4HtA7(X@f;>(R9M$YOOzp>xeVw)Yp741C"
+    "F&+<AwK!$7A1xjGR5o0ieL1m$i2OeC#<_fv2VY$cO$r=szGDP(T#d%}6Otnme<|6Ud+;#CpjM`fAg8vnAT|V5W?Ey+pB)KpX8x|fM9UUF|^YQ+v%"
+    "Oc)jxNDONt5$Ew+pUC^P@f0nJJI~g<NOvN(YOFH9LHWAdEZ^N^(*(sEAOVuer%-SHx|-?TNcsJCJfMrpZbVazjlc3`sEvXX=M}rc3?hT`^h?b`}c"
+    "Ryh|5mPzmsT<N1_AAC0aGyLd#b*(TAell+M17)>TfW1;^~P;L;T8m^+Q~J|5{EWU>cb{H>3fzG<<&_z2xsz0f`GM6y^8OR&g3-ukB&a2W6v!x{<t"
+    "o-=Ho5K~SlAYCFMo?H{-Hja>LGO7xw9P3-tQQa@Sm|Cq^XVy$s#A~J`xaq}pa#CC!s<bj?y_!ow)`KDn>0;U5!A8O!Fr%9f)harTyzUZ~ql`eN9W"
+    "mX|ltRJ+&^$-(zm{<S)g<%mQpUt(2%7ujbv0tgvFePI*-R@$TN-zRq$3I#al@P$7bZ4Iw_g+cfkmaqtd639^ypR{LB#PZ#}GWm>(hL@m`^v>d&`0"
+    "_*9}8hCO7OqhA_FrQOs{i-1jhX--F?TnUevg#>f$7Q1v|%%$Vl0>CO?SXK)b`IEz^}wB;c4FuQJZ2m)EdVBw3SKb_83nqkgD3xzaqjv1G;Bkw&&H"
+    "}2d*zdZF4ediSy-8Q?1p8aPog@<O+*H1`vTdPF7n<V<?W{EzwL!n&e_*;w5Y@ifp5v?(1A2WRRamD3?h&O^#RVE=Qs+5RwifM|GDiEqLa5+fPgar"
+    "NT4`yNVU>bp-LK%-)=nTs);`DPSwpwd|`h+MenHy4$S`j-18)_PLu09WZnb>=r+)2w7f5fMRlIJIvTf(Hap3ZQ$ccYdU$L7$T@j0@g*IKOF58X9@"
+    "dHw<fW@8aDSwt&_Hmyuzh1g-j$!hA6Vso~O=FI<IfLTveO3uW7i{SP7gq}z^m9;VE$YA@c*6By06PaY}#IjRHCXs)U`NPQqyFtVTiZfBO4gvBtLx"
+    "70cedVS^fT_qRTF{L_K;izO92pa4;YWyo1T5<KE}T2-e(U!DU3IF54ov-k>^?t8PA}X`ZhbdOwoKbYy0=Hk<nBRoxHw97l}E|>rF+S=&j-nqg;Db"
+    "LW)}Y#Bo}`eB+<q}^7N-sGXL!;IWsRxPVU}AjvgK))4$kFhM(U<w%;Emz0X`EJ3B6ttur7kp9|^9V`oY20YE<lf0Mt8&yj<Z&yb_5FOl^-MhN_ky"
+    "@hk6#CCx=U*1Q4EgdH2`rF(U`;XHF!#|T}_dmgIuKlSjj3mio$;i3az(yetBP^z#K!!rBKY<uKo%|HaSx%r8t3h+W{{@YuG4B"
+)
+TREES = zlib.decompress(base64.b85decode(_TREES))
+"""The tables of the same files, for form `container.TREE`."""

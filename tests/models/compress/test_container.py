@@ -5,14 +5,16 @@ import subprocess
 import sys
 import zlib
 
+import flatbuffers
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.compress import huffman, streams
-from models.compress.container import MAGIC, ContainerError, unpack
+from models.compress import huffman, scales, streams, tree
+from models.compress.container import BYTES, MAGIC, TREE, ContainerError, unpack
 from models.compress.pack import pack
+from models.compress.skeletons import TREES
 from models.export import flatbuffer
 from models.export.probes import conv_probe, lstm_probe
 
@@ -45,6 +47,41 @@ def test_pruned_and_clustered_weights_cost_less_than_with_gzip() -> None:
     assert len(packed.data) < 0.8 * len(gzip.compress(data, 9))
     # The entropy of a tenth of non-zeros of eight values is 0.77 bits a weight.
     assert packed.weights_bytes * 8 < 0.95 * 32 * 5 * 32
+
+
+@pytest.mark.parametrize(
+    "data",
+    [conv_probe(4, 8, 5, 64, "int8"), conv_probe(4, 8, 5, 64, "float32"), lstm_probe(4, 8, 10), _sparse_probe()],
+    ids=["int8", "float", "lstm", "sparse"],
+)
+def test_tables_instead_of_bytes_are_smaller_and_give_the_same_file(data: bytes) -> None:
+    plain, smallest = pack(data), pack(data, smallest=True)
+    assert unpack(smallest.data) == data
+    assert smallest.structure_bytes < plain.structure_bytes
+    assert smallest.weights_bytes == plain.weights_bytes
+
+
+def test_a_file_that_another_writer_wrote_keeps_its_bytes() -> None:
+    model = flatbuffer.read(conv_probe(4, 8, 5, 64, "int8"))
+    builder = flatbuffers.Builder(1 << 12)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    foreign = bytes(builder.Output())
+    assert foreign != flatbuffer.write(model)
+    assert pack(foreign, smallest=True).data == pack(foreign).data
+    assert unpack(pack(foreign).data) == foreign
+
+
+def test_scales_that_follow_from_others_are_dropped_and_come_back_to_the_bit() -> None:
+    model = flatbuffer.read(conv_probe(4, 8, 5, 64, "int8"))
+    bias = model.subgraphs[0].tensors[2].quantization
+    before = bias.scale.copy()
+    scales.drop(model)
+    assert bias.scale.size == 0
+    scales.fill(model)
+    np.testing.assert_array_equal(bias.scale, before)
+    bias.scale = before * np.float32(1.5)
+    scales.drop(model)
+    np.testing.assert_array_equal(bias.scale, before * np.float32(1.5))
 
 
 def test_packing_is_deterministic() -> None:
@@ -85,9 +122,10 @@ def test_a_code_spends_at_most_one_bit_more_than_the_entropy() -> None:
     assert entropy <= spent < entropy + 1
 
 
-def test_every_cut_is_an_error_and_no_changed_byte_gives_another_file() -> None:
+@pytest.mark.parametrize("smallest", [False, True])
+def test_every_cut_is_an_error_and_no_changed_byte_gives_another_file(smallest: bool) -> None:
     data = conv_probe(3, 4, 3, 16, "int8")
-    packed = pack(data).data
+    packed = pack(data, smallest=smallest).data
     for end in range(0, len(packed), 7):
         with pytest.raises(ContainerError):
             unpack(packed[:end])
@@ -118,6 +156,7 @@ def test_a_small_file_cannot_fill_the_memory() -> None:
     bomb.number(1000)
     bomb.parts.append(zlib.crc32(b"").to_bytes(4, "little"))
     bomb.number(0)
+    bomb.parts.append(bytes([BYTES]))
     bomb.number(1000)
     bomb.block(streams.deflate(bytes(50_000_000)))
     with pytest.raises(ContainerError, match="should unpack to 1000 bytes"):
@@ -142,3 +181,21 @@ def test_reading_a_container_needs_neither_tensorflow_nor_litert() -> None:
     data = _sparse_probe()
     done = subprocess.run([sys.executable, "-c", code], input=pack(data).data, capture_output=True, check=True)
     assert int(done.stdout) == len(data)
+
+
+def test_a_damaged_tree_is_an_error_and_never_a_crash() -> None:
+    plain = tree.encode(flatbuffer.read(conv_probe(3, 4, 3, 16, "int8")))
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(plain)
+        for place in rng.integers(0, len(plain), 3):
+            damaged[place] = int(rng.integers(256))
+        container = streams.Writer([MAGIC])
+        container.number(1 << 12)
+        container.parts.append(bytes(4))
+        container.number(0)
+        container.parts.append(bytes([TREE]))
+        container.number(len(damaged) + 1)
+        container.block(streams.deflate(bytes([0]) + bytes(damaged), TREES))
+        with pytest.raises(ContainerError):
+            unpack(container.bytes())
