@@ -1,6 +1,6 @@
 """
-What each stage of Deep Compression buys: bytes as they are, after gzip and in the `.wwz` container (decoded by numpy alone, or smallest:
-by LiteRT's schema too), and what it costs.
+What each stage of Deep Compression buys, and what it costs: bytes as they are, after gzip, in the `.wwz` container that
+numpy alone decodes, and in its smallest form, which takes LiteRT's schema too.
 
     python -m benchmarks.compression                 # trains (three seeds a network, kept in runs/), then measures
     python -m benchmarks.compression --zoo-only      # the shipped bundles only: seconds
