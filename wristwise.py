@@ -30,6 +30,7 @@ from models.commands.prune import prune as prune_command
 from models.commands.run import run as run_command
 from models.commands.run import train as train_command
 from services.commands import serve as service_commands
+from services.commands import upkeep as upkeep_commands
 from services.commands.demo import demo as demo_command
 from services.commands.fleet import fleet as fleet_command
 from services.commands.mock_person import mock_person as mock_person_command
@@ -67,6 +68,10 @@ app.command("serve")(service_commands.serve)
 app.command("api")(service_commands.api)
 app.command("worker")(service_commands.worker)
 app.add_typer(service_commands.users, name="user")
+app.command("backfill")(upkeep_commands.backfill)
+app.command("backup")(upkeep_commands.backup)
+app.command("retention")(upkeep_commands.retention)
+app.add_typer(upkeep_commands.model, name="model")
 
 
 def tasks() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A small task with a stateful decoder, for the tests and benchmarks of the service: no bundle, every step checkable."""
+"""A small task with a stateful decoder, for the tests and benchmarks of the service: no bundle needed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PulseTask:
         quality = (rows[:, 0] != 0).astype(np.float32)
         return Windows({"mean": rows}, start, start + 8.0, quality)
 
-    def decoder(self, *, offline: bool = False, config: Mapping[str, Any] | None = None) -> PulseDecoder:
+    def decoder(self, *, offline: bool = False, config: Mapping[str, Any] | None = None) -> PulseDecoder:  # noqa: ARG002
         return PulseDecoder()
 
 

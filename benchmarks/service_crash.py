@@ -130,7 +130,11 @@ class Clients:
             time.sleep(0.05)
 
     def _deliver(self, body: bytes, token: str, rng: random.Random) -> bool:
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/msgpack", "Accept": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/msgpack",
+            "Accept": "application/json",
+        }
         try:
             answer = httpx.post(f"{rng.choice(self._bases)}/v1/batches", content=body, headers=headers, timeout=10)
         except httpx.HTTPError:
@@ -254,7 +258,12 @@ def calm(sent: list[int], folder: Path) -> dict[str, Any]:
     for number, (count, token) in enumerate(zip(sent, url_tokens, strict=True)):
         for k in range(count):
             headers = {"Authorization": f"Bearer {token}"}
-            http.post("/v1/batches", data=packed(SeededWatch(number).batch(k)), content_type="application/msgpack", headers=headers)
+            http.post(
+                "/v1/batches",
+                data=packed(SeededWatch(number).batch(k)),
+                content_type="application/msgpack",
+                headers=headers,
+            )
     Worker(store, [pulse_ability()]).drain()
     state = live_state(store, USER_ID)
     app.extensions["wristwise"].audit.flush()

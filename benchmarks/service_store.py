@@ -121,7 +121,10 @@ def live_state(store: Store, user_id: int) -> dict[str, Any]:
         held = {f"{s.device_id}/{s.key}": s.held for s in intake.list_streams(conn, user_id)}
         rows = conn.execute(records_table.select().where(records_table.c.user_id == user_id))
         live = [records.describe(r) for row in rows if not (r := records.from_row(row)).deleted]
-        return {"held": held, "records": {r["id"].hex(): json.dumps(r, default=bytes.hex, sort_keys=True) for r in live}}
+        return {
+            "held": held,
+            "records": {r["id"].hex(): json.dumps(r, default=bytes.hex, sort_keys=True) for r in live},
+        }
 
     return store.read(read)
 

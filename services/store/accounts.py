@@ -112,9 +112,7 @@ def issue(conn: Connection, user_id: int, scope: str, client_id: str, device_id:
 
 def access(conn: Connection, token: str) -> Access | None:
     """Return what `token` stands for, or None if it is unknown, expired or revoked."""
-    row = conn.execute(
-        select(tokens).where(tokens.c.token_hash == _digest(token), tokens.c.kind == "access")
-    ).first()
+    row = conn.execute(select(tokens).where(tokens.c.token_hash == _digest(token), tokens.c.kind == "access")).first()
     if row is None or row.expires_us < now_us():
         return None
     return Access(row.user_id, row.scope, row.device_id, row.client_id, row.family)
@@ -143,9 +141,7 @@ def refresh(conn: Connection, token: str, client_id: str) -> TokenPair | GrantEr
     conn.execute(update(tokens).where(tokens.c.token_hash == row.token_hash).values(used_us=now_us()))
     # The access token of the last round goes with it: one live pair a family.
     conn.execute(
-        delete(tokens).where(
-            tokens.c.user_id == row.user_id, tokens.c.family == row.family, tokens.c.kind == "access"
-        )
+        delete(tokens).where(tokens.c.user_id == row.user_id, tokens.c.family == row.family, tokens.c.kind == "access")
     )
     return _issue(conn, row.user_id, row.scope, row.client_id, row.device_id, row.family)
 
@@ -265,9 +261,7 @@ def _add_device(conn: Connection, row: Row[Any]) -> None:
         )
 
 
-def _issue(
-    conn: Connection, user_id: int, scope: str, client_id: str, device_id: str | None, family: str
-) -> TokenPair:
+def _issue(conn: Connection, user_id: int, scope: str, client_id: str, device_id: str | None, family: str) -> TokenPair:
     pair = TokenPair(secrets.token_urlsafe(32), secrets.token_urlsafe(32), scope, device_id, user_id)
     now = now_us()
     conn.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -39,9 +40,7 @@ class _Part:
     count: int
 
 
-def fixed_buckets(
-    conn: Connection, user_id: int, kind: str, start_us: int, end_us: int, width_us: int
-) -> list[Bucket]:
+def fixed_buckets(conn: Connection, user_id: int, kind: str, start_us: int, end_us: int, width_us: int) -> list[Bucket]:
     """Return the buckets of `width_us` that hold a value."""
     merged: dict[int, list[_Part]] = {}
     for part in _parts(conn, user_id, kind, start_us, end_us, width_us):
@@ -93,9 +92,7 @@ def _us(moment: dt.datetime) -> int:
     return (delta.days * 86400 + delta.seconds) * 1_000_000
 
 
-def _parts(
-    conn: Connection, user_id: int, kind: str, start_us: int, end_us: int, width_us: int
-) -> list[_Part]:
+def _parts(conn: Connection, user_id: int, kind: str, start_us: int, end_us: int, width_us: int) -> list[_Part]:
     # The bucket floors towards the past before 1970, too: SQL's % keeps the sign of the dividend.
     rest = (records.c.start_us % width_us + width_us) % width_us
     bucket = (records.c.start_us - rest).label("bucket")
@@ -130,7 +127,7 @@ def merged_total(found: Iterable[Record]) -> float:
     edges = sorted({edge for start, end, _, _ in rates for edge in (start, end)})
     starts = sorted(rates, key=lambda r: r[0])
     total, active, at = 0.0, [], 0
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in itertools.pairwise(edges):
         while at < len(starts) and starts[at][0] <= left:
             active.append(starts[at])
             at += 1

@@ -61,7 +61,7 @@ class Cipher:
         if not codec.endswith(_MARK):
             return codec, data
         if self._gcm is None:
-            raise StoreError("these samples are encrypted; set WRISTWISE_DATA_KEY to the key that they were stored with")
+            raise StoreError("these samples are encrypted; set WRISTWISE_DATA_KEY to the key of that time")
         try:
             return codec[: -len(_MARK)], self._gcm.decrypt(data[:_NONCE], data[_NONCE:], digest)
         except InvalidTag as error:

@@ -68,6 +68,21 @@ class Clock:
         after = bisect_right(self.zones, monotonic_us, key=lambda z: z[0])
         return self.zones[max(0, after - 1)][1]
 
+    def noons(self, from_us: int) -> list[int]:
+        """
+        Return the monotonic times of the wearer's noons: the last one before `from_us` (0 if the boot is younger),
+        and those after it up to 400 days.
+        """
+        day = 86_400_000_000
+        shift = self.offset_us(from_us) + self.utc_offset_s(from_us) * 1_000_000
+        noon = (from_us + shift - day // 2) // day * day + day // 2 - shift
+        found = [max(0, noon)]
+        for k in range(1, 400):
+            after = noon + k * day
+            moved = self.offset_us(after) + self.utc_offset_s(after) * 1_000_000 - shift
+            found.append(after - moved)
+        return found
+
     def first_difference_us(self, other: Clock) -> int | None:
         """Return a monotonic time before which two clocks agree; None where they are equal."""
         candidates = []

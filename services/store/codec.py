@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import zstandard
@@ -11,7 +12,10 @@ from numpy.typing import NDArray
 
 from services.store.errors import StoreError
 
-DTYPES: Final = {"i2": np.dtype("<i2"), "i4": np.dtype("<i4"), "f4": np.dtype("<f4")}
+Samples = NDArray[Any]
+DTYPES: Final[Mapping[str, np.dtype[Any]]] = {
+    "i2": np.dtype("<i2"), "i4": np.dtype("<i4"), "f4": np.dtype("<f4")
+}  # fmt: skip
 _LEVEL = 3
 _local = threading.local()
 
@@ -25,7 +29,7 @@ def _compressor() -> zstandard.ZstdCompressor:
     return compressor
 
 
-def encode(samples: NDArray[np.generic]) -> tuple[str, bytes]:
+def encode(samples: Samples) -> tuple[str, bytes]:
     """
     Return (codec, bytes) of `samples`, shape (n, n_channels), of a dtype in `DTYPES`.
 
@@ -43,7 +47,7 @@ def encode(samples: NDArray[np.generic]) -> tuple[str, bytes]:
     return "shuffle-zstd", _compressor().compress(np.ascontiguousarray(shuffled).tobytes())
 
 
-def decode(codec: str, data: bytes, dtype: str, n: int, width: int) -> NDArray[np.generic]:
+def decode(codec: str, data: bytes, dtype: str, n: int, width: int) -> Samples:
     """Return the samples, shape (n, width), that `encode` was given."""
     if codec != "shuffle-zstd":
         raise StoreError(f"samples are stored with codec {codec!r}, but this program knows shuffle-zstd; upgrade it")
@@ -51,19 +55,20 @@ def decode(codec: str, data: bytes, dtype: str, n: int, width: int) -> NDArray[n
     _compressor()
     raw = _local.decompressor.decompress(data, max_output_size=n * width * target.itemsize)
     shuffled = np.frombuffer(raw, np.uint8).reshape(width, target.itemsize, n)
-    words = np.ascontiguousarray(shuffled.transpose(0, 2, 1)).view(f"<u{target.itemsize}").reshape(width, n)
+    words: Samples = np.ascontiguousarray(shuffled.transpose(0, 2, 1)).view(f"<u{target.itemsize}").reshape(width, n)
     if target.kind == "f":
         return np.ascontiguousarray(words.T).view(target)
-    deltas = (words >> 1) ^ (np.uint8(0) - (words & 1)).astype(words.dtype)
-    return np.ascontiguousarray(np.cumsum(deltas, axis=1, dtype=words.dtype).T).view(target)
+    deltas: Samples = (words >> 1) ^ (np.uint8(0) - (words & 1)).astype(words.dtype)
+    summed: Samples = np.cumsum(deltas, axis=1, dtype=words.dtype)
+    return np.ascontiguousarray(summed.T).view(target)
 
 
-def _delta(samples: NDArray[np.generic]) -> NDArray[np.generic]:
+def _delta(samples: Samples) -> Samples:
     words = samples.view(f"<u{samples.dtype.itemsize}")
     return np.diff(words, axis=0, prepend=np.zeros((1, words.shape[1]), words.dtype))
 
 
-def _zigzag(words: NDArray[np.generic]) -> NDArray[np.generic]:
+def _zigzag(words: Samples) -> Samples:
     signed = words.view(f"<i{words.dtype.itemsize}")
     bits = words.dtype.itemsize * 8 - 1
     return ((signed << 1) ^ (signed >> bits)).astype(f"<u{words.dtype.itemsize}")

@@ -21,10 +21,9 @@ def acknowledge(conn: Connection, user_id: int, client: str, change_no: int) -> 
     here = (cursors.c.user_id == user_id) & (cursors.c.client == client)
     stood = conn.execute(select(cursors.c.change_no).where(here)).scalar()
     if stood is None:
-        conn.execute(
-            insert(cursors).values(user_id=user_id, client=client, change_no=change_no, acked_us=now_us())
-        )
+        conn.execute(insert(cursors).values(user_id=user_id, client=client, change_no=change_no, acked_us=now_us()))
         return change_no
+    stood = int(stood)
     if change_no > stood:
         conn.execute(update(cursors).where(here).values(change_no=change_no, acked_us=now_us()))
     return max(stood, change_no)

@@ -74,7 +74,7 @@ def drop(conn: Connection, user_id: int, hook_id: str) -> bool:
 
 
 def tell(conn: Connection, user_id: int, kinds: set[str]) -> None:
-    """Ask for a delivery to every verified hook that wants one of `kinds`; part of the transaction that changed them."""
+    """Ask for a delivery to every verified hook that wants one of `kinds`, in the transaction that changed them."""
     for hook in of_user(conn, user_id):
         if hook.verified and kinds & set(hook.kinds):
             jobs.want(conn, user_id, DELIVER, hook.hook_id)
@@ -86,5 +86,12 @@ def _here(user_id: int, hook_id: str) -> Any:
 
 def _hook(row: Row[Any]) -> Hook:
     return Hook(
-        row.hook_id, row.user_id, row.url, tuple(json.loads(row.kinds)), row.secret, row.verified, row.change_no, row.error
+        row.hook_id,
+        row.user_id,
+        row.url,
+        tuple(json.loads(row.kinds)),
+        row.secret,
+        row.verified,
+        row.change_no,
+        row.error,
     )

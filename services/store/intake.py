@@ -47,12 +47,12 @@ class Chunk:
     scale: tuple[float, ...]
     offset: tuple[float, ...]
     dtype: str
-    samples: NDArray[np.generic]
+    samples: codec.Samples
 
     @property
     def end_us(self) -> int:
         """Monotonic time at which the last sample ends."""
-        return self.t0_us + round(self.samples.shape[0] * 1e6 / self.rate_hz)
+        return self.t0_us + round(len(self.samples) * 1e6 / self.rate_hz)
 
     def digest(self) -> bytes:
         """Return a hash of what the chunk says, whatever the encoding it travelled in."""
@@ -193,12 +193,15 @@ def boot_clock(conn: Connection, user_id: int, device_id: str, boot_id: str) -> 
 
 
 def chunk_spans(conn: Connection, user_id: int, stream_nos: Sequence[int], from_us: int) -> list[Row[Any]]:
-    """Return (stream_no, seq, t0_us, end_us, rate_hz, channels, has data) of chunks that end after `from_us`."""
-    columns = (chunks.c.stream_no, chunks.c.seq, chunks.c.t0_us, chunks.c.end_us, chunks.c.rate_hz, chunks.c.channels)
+    """Return (stream_no, seq, t0_us, end_us, rate_hz, channels, kept) of chunks that end after `from_us`."""
+    columns = (
+        chunks.c.stream_no, chunks.c.seq, chunks.c.t0_us, chunks.c.end_us, chunks.c.rate_hz, chunks.c.channels,
+        chunks.c.data.is_not(None).label("kept"),
+    )  # fmt: skip
     return list(
         conn.execute(
             select(*columns)
-            .where(chunks.c.user_id == user_id, chunks.c.stream_no.in_(stream_nos), chunks.c.data.is_not(None))
+            .where(chunks.c.user_id == user_id, chunks.c.stream_no.in_(stream_nos))
             # The index is on t0: no chunk is longer (the wire refuses it), so this bound loses none.
             .where(chunks.c.t0_us > from_us - MAX_CHUNK_US, chunks.c.end_us > from_us)
             .order_by(chunks.c.t0_us, chunks.c.stream_no, chunks.c.seq)
@@ -224,4 +227,5 @@ def unpack(row: Row[Any], cipher: Cipher) -> NDArray[np.float32]:
     """Return a chunk row's physical samples, shape (n, n_channels)."""
     scale, offset = json.loads(row.scale), json.loads(row.offset)
     stored = codec.decode(*cipher.open(row.codec, row.data, row.digest), row.dtype, row.n, len(scale))
-    return (stored.astype(np.float64) * np.asarray(scale) + np.asarray(offset)).astype(np.float32)
+    physical: NDArray[np.float64] = stored.astype(np.float64) * np.asarray(scale) + np.asarray(offset)
+    return physical.astype(np.float32)

@@ -146,10 +146,21 @@ def release(conn: Connection, owner: str) -> None:
 
 
 def counts(conn: Connection) -> dict[str, int]:
-    """Return how many jobs wait, and how many are dead."""
-    rows = conn.execute(select(jobs.c.dead, func.count()).group_by(jobs.c.dead)).all()
-    found = {bool(dead): int(n) for dead, n in rows}
-    return {"waiting": found.get(False, 0), "dead": found.get(True, 0)}
+    """Return how many jobs wait, how many are put off until a night is whole, and how many are dead."""
+    later = (jobs.c.due_us > now_us()) & (jobs.c.attempts == 0)
+    rows = conn.execute(select(jobs.c.dead, later, func.count()).group_by(jobs.c.dead, later)).all()
+    found = {"waiting": 0, "scheduled": 0, "dead": 0}
+    for dead, scheduled, n in rows:
+        found["dead" if dead else "scheduled" if scheduled else "waiting"] += int(n)
+    return found
+
+
+def wanted_since(conn: Connection, user_id: int, kind: str, key: str) -> int | None:
+    """Return when a job that is still to be done was first asked for, as its payload says."""
+    here = and_(jobs.c.user_id == user_id, jobs.c.kind == kind, jobs.c.key == key)
+    payload = conn.execute(select(jobs.c.payload).where(here)).scalar()
+    since = json.loads(payload).get("since_us") if payload else None
+    return None if since is None else int(since)
 
 
 def _identity(job: Any) -> tuple[Any, ...]:

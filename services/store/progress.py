@@ -60,9 +60,7 @@ def find_chain(conn: Connection, user_id: int, device_id: str, boot_id: str, tas
 
 def set_clock(conn: Connection, user_id: int, chain_no: int, clock: str) -> None:
     """Note the mapping with which the chain's records are placed now."""
-    conn.execute(
-        update(chains).where(chains.c.user_id == user_id, chains.c.chain_no == chain_no).values(clock=clock)
-    )
+    conn.execute(update(chains).where(chains.c.user_id == user_id, chains.c.chain_no == chain_no).values(clock=clock))
 
 
 def units_from(conn: Connection, user_id: int, chain_no: int, first: int) -> list[UnitRow]:

@@ -235,5 +235,5 @@ class _GroupWriter:
         self._committed()
         for future, result in done:
             future.set_result(result)
-        for future, error in failed:
-            future.set_exception(error)
+        for future, fault in failed:
+            future.set_exception(fault)

@@ -44,25 +44,19 @@ def append(conn: Connection, user_id: int, upload_id: str, offset: int, data: by
 
 def content(conn: Connection, user_id: int, upload_id: str) -> bytes:
     """Return everything that came, put together."""
-    query = select(upload_parts.c.data).where(
-        upload_parts.c.user_id == user_id, upload_parts.c.upload_id == upload_id
-    )
+    query = select(upload_parts.c.data).where(upload_parts.c.user_id == user_id, upload_parts.c.upload_id == upload_id)
     return b"".join(conn.execute(query.order_by(upload_parts.c.offset)).scalars())
 
 
 def finish(conn: Connection, user_id: int, upload_id: str, reply: str) -> None:
     """Keep the answer and let the parts go: the content is stored as chunks now."""
     conn.execute(update(uploads).where(_here(user_id, upload_id)).values(state="done", reply=reply))
-    conn.execute(
-        delete(upload_parts).where(upload_parts.c.user_id == user_id, upload_parts.c.upload_id == upload_id)
-    )
+    conn.execute(delete(upload_parts).where(upload_parts.c.user_id == user_id, upload_parts.c.upload_id == upload_id))
 
 
 def drop(conn: Connection, user_id: int, upload_id: str) -> bool:
     """Throw an upload away; return whether it was there."""
-    conn.execute(
-        delete(upload_parts).where(upload_parts.c.user_id == user_id, upload_parts.c.upload_id == upload_id)
-    )
+    conn.execute(delete(upload_parts).where(upload_parts.c.user_id == user_id, upload_parts.c.upload_id == upload_id))
     return bool(conn.execute(delete(uploads).where(_here(user_id, upload_id))).rowcount)
 
 

@@ -14,7 +14,19 @@ from werkzeug.exceptions import HTTPException
 from services.page.blueprint import mount as mount_page
 from services.store.store import Store
 from services.sync import (
-    batches, changes, live, manifest, me, models, ops, pairing, quarantine, reads, recordroutes, uploads, webhooks,
+    batches,
+    changes,
+    live,
+    manifest,
+    me,
+    models,
+    ops,
+    pairing,
+    quarantine,
+    reads,
+    recordroutes,
+    uploads,
+    webhooks,
 )  # fmt: skip
 from services.sync.auditing import Audit, keep_audit
 from services.sync.auth import COOKIE, guard
@@ -33,7 +45,7 @@ BLUEPRINTS = (
     recordroutes.blueprint, changes.blueprint, reads.blueprint, live.blueprint, webhooks.blueprint, models.blueprint,
     me.blueprint, ops.blueprint,
 )  # fmt: skip
-_SCHEMES = {
+_SCHEMES: dict[str, Any] = {
     "token": {"type": "http", "scheme": "bearer", "description": "Access token; scopes: watch, companion, caregiver."},
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "The companion page's own session."},
 }

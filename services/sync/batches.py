@@ -82,9 +82,7 @@ class Verdicts:
     bad: list[tuple[int, dict[str, Any], bytes]] = field(default_factory=list)
 
 
-@operation(
-    blueprint, "post", "/v1/batches", scopes=("watch",), reply=BatchReply, refuses=(409,)
-)
+@operation(blueprint, "post", "/v1/batches", scopes=("watch",), reply=BatchReply, refuses=(409,))
 def post_batch(body: Batch) -> Response:
     """Send samples and records"""
     access = who()
@@ -246,10 +244,11 @@ def _refuse(
 
 def _store_readings(conn: Connection, user_id: int, body: Batch) -> set[str]:
     boots = {c.boot_id for c in body.chunks if isinstance(c, WireChunk)}
-    if body.sent is None:  # a replay from quarantine: its readings are kept already
-        return set()
-    boot_id = body.sent.boot_id or (boots.pop() if len(boots) == 1 else None)
-    readings = [(boot_id, body.sent), *((r.boot_id, r) for r in body.clocks)]
+    readings = [(r.boot_id, r) for r in body.clocks]
+    # A replay from quarantine has none: its readings were kept when it came.
+    sent: Reading | None = getattr(body, "sent", None)
+    if sent is not None:
+        readings.append((sent.boot_id or (boots.pop() if len(boots) == 1 else None), sent))
     placed = set()
     for boot, reading in readings:
         if boot is not None and intake.put_pairs(conn, user_id, body.device_id, boot, [reading.pair()]):

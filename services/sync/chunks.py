@@ -7,12 +7,11 @@ from uuid import UUID
 
 import numpy as np
 import zstandard
-from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from data.errors import WristwiseError
 from data.recording import CHANNEL_UNITS
-from services.store.codec import DTYPES
+from services.store.codec import DTYPES, Samples
 from services.store.intake import MAX_CHUNK_US, Chunk
 from services.sync.fields import Body, Bytes, Count, Identifier
 
@@ -92,7 +91,7 @@ def _factors(value: float | list[float], width: int, name: str) -> tuple[float, 
     return (value,) * width
 
 
-def _samples(wire: WireChunk, dtype: str, width: int) -> NDArray[np.generic]:
+def _samples(wire: WireChunk, dtype: str, width: int) -> Samples:
     target = DTYPES[dtype]
     expected = wire.n * width * target.itemsize
     if expected > MAX_CHUNK_BYTES:
@@ -105,10 +104,11 @@ def _samples(wire: WireChunk, dtype: str, width: int) -> NDArray[np.generic]:
             f"n={wire.n} of {width} channels in {wire.encoding} is {expected} bytes, but {len(raw)} came; "
             "send n and data that agree"
         )
-    values = np.frombuffer(raw, target).reshape(wire.n, width)
+    values: Samples = np.frombuffer(raw, target).reshape(wire.n, width)
     if wire.encoding.startswith("delta-zstd"):
         words = values.view(f"<u{target.itemsize}")
-        return np.cumsum(words, axis=0, dtype=words.dtype).view(target)
+        summed: Samples = np.cumsum(words, axis=0, dtype=words.dtype)
+        return summed.view(target)
     return values
 
 

@@ -50,6 +50,8 @@ class Settings:
     audit_days: int = _setting(365, "how long the audit log is kept")
     private_hooks: int = _setting(0, "1: webhooks may go to http and to private addresses (a box at home, tests)")
     metrics_token: str = _setting("", "bearer token that /metrics asks for; empty: it is open")
+    night_quiet_s: int = _setting(120, "whole nights are computed once nothing has come for so long ...")
+    night_every_s: int = _setting(3600, "... but at least this often while samples come")
     workers: int = _setting(1, "worker threads beside the API in `serve`")
     threads: int = _setting(16, "threads of one API process")
 
@@ -63,7 +65,7 @@ class Settings:
             if name not in environ or item.name in given:
                 continue
             try:
-                values[item.name] = type(item.default)(environ[name])
+                values[item.name] = int(environ[name]) if isinstance(item.default, int) else environ[name]
             except ValueError as error:
                 raise SettingError(f"{name} must be a whole number, got {environ[name]!r}; correct it") from error
         return cls(**values, **given)

@@ -89,7 +89,10 @@ def _record_row(record: Record) -> dict[str, Any]:
     values = describe(record)
     return {
         **{k: v for k, v in values.items() if k not in ("id", "start_us", "end_us", "data", "unit", "deleted")},
-        "id": record.id.hex(), "start": record.start_us, "end": record.end_us, "data": json.dumps(dict(record.data)),
+        "id": record.id.hex(),
+        "start": record.start_us,
+        "end": record.end_us,
+        "data": json.dumps(dict(record.data)),
     }
 
 

@@ -54,9 +54,7 @@ Instant = Annotated[
     AfterValidator(_aware),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-Bytes = Annotated[
-    bytes, BeforeValidator(_bytes), WithJsonSchema({"type": "string", "contentEncoding": "base64"})
-]
+Bytes = Annotated[bytes, BeforeValidator(_bytes), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
 
 
 class Body(BaseModel):

@@ -32,7 +32,9 @@ CODES = MappingProxyType(
         "resting_heart_rate": Code(
             "40443-4", "Heart rate --resting", "beats/min", "/min", "heart-rate", "2.0", "heart_rate"
         ),
-        "steps": Code("41950-7", "Number of steps in 24 hour Measured", "steps", "{steps}", "step-count", "3.0", "step_count"),
+        "steps": Code(
+            "41950-7", "Number of steps in 24 hour Measured", "steps", "{steps}", "step-count", "3.0", "step_count"
+        ),
         "sleep": Code("93832-4", "Sleep duration", "min", "min", "total-sleep-time", "1.0", "total_sleep_time"),
         "rmssd": Code("80404-7", "R-R interval.standard deviation (Heart rate variability)", "ms", "ms",
                       "r-r-interval", "1.0", "rr_interval"),

@@ -49,7 +49,9 @@ def get_live(query: LiveQuery) -> Response:
         after = read_cursor(cursor, access.user_id)
     if not parts.live.acquire(blocking=False):
         raise Problem(
-            "unavailable", "too many live streams are open; use GET /v1/changes?wait=, or come back", {"Retry-After": "30"}
+            "unavailable",
+            "too many live streams are open; use GET /v1/changes?wait=, or come back",
+            {"Retry-After": "30"},
         )
     response = Response(_stream(parts, access.user_id, after, kinds), content_type="text/event-stream")
     response.headers["X-Accel-Buffering"] = "no"

@@ -18,6 +18,7 @@ from services.sync.problems import Problem
 from services.sync.wire import reply
 
 blueprint = APIBlueprint("models", __name__, abp_tags=[Tag(name="models")])
+_BYTES = {"application/octet-stream": {"schema": {"type": "string"}}}
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")]
 
 
@@ -60,9 +61,7 @@ def get_model(path: TaskPath, query: DeviceQuery) -> Response:
     """Ask which model this device shall have"""
     access = who()
     device = access.device_id or access.client_id
-    row = service().store.read(
-        lambda c: releases.offered(c, path.task, query.device_class, device, query.memory_bytes)
-    )
+    row = service().store.read(lambda c: releases.offered(c, path.task, query.device_class, device, query.memory_bytes))
     if row is None:
         raise Problem("not-found", "no model of this task is offered to this class of device; ask for another class")
     card = json.loads(row.card)
@@ -79,8 +78,7 @@ def get_model(path: TaskPath, query: DeviceQuery) -> Response:
 @operation(
     blueprint, "get", "/v1/models/<task>/<version>/file", scopes=("watch", "companion"),
     media=("application/octet-stream",), refuses=(404, 412, 416),
-    others={206: {"description": "Part of the file", "content": {"application/octet-stream": {"schema": {"type": "string"}}}},
-            304: {"description": "Not changed"}},
+    others={206: {"description": "Part of the file", "content": _BYTES}, 304: {"description": "Not changed"}},
 )  # fmt: skip
 def get_file(path: FilePath) -> Response:
     """Fetch a model's file, whole or in ranges"""
@@ -91,4 +89,5 @@ def get_file(path: FilePath) -> Response:
         io.BytesIO(row.data), "application/octet-stream", etag=row.sha256, conditional=False, max_age=86400
     )
     response.headers["Wristwise-Signature"] = row.signature
-    return response.make_conditional(request.environ, accept_ranges=True, complete_length=len(row.data))
+    response.make_conditional(request.environ, accept_ranges=True, complete_length=len(row.data))
+    return response

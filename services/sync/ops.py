@@ -8,7 +8,6 @@ from typing import cast
 
 from flask import Response, current_app, request
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
-
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.store import jobs

@@ -199,9 +199,7 @@ def revoke(body: RevokeRequest) -> Response:
     return Response(status=204)
 
 
-@operation(
-    blueprint, "post", "/v1/pairings/<user_code>", scopes=("companion",), reply=PairingReply, refuses=(404,)
-)
+@operation(blueprint, "post", "/v1/pairings/<user_code>", scopes=("companion",), reply=PairingReply, refuses=(404,))
 def decide(path: CodePath, body: Decision) -> Response:
     """Approve or refuse a watch"""
     user_id = who().user_id

@@ -116,10 +116,8 @@ def _find(item_id: str) -> Any:
 def _as_batch(row: Any) -> batches.Batch:
     if row.stream != WHOLE_REQUEST or row.boot_id:
         chunk = msgpack.unpackb(row.payload, strict_map_key=False)
-        # No reading of the clocks: those of the first sending are kept, if it had any.
         return batches.Batch.model_construct(
-            batch_id=str(uuid.uuid4()), device_id=row.device_id, sent=None, chunks=[chunk], records=[], clocks=[],
-            status=None,
+            batch_id=str(uuid.uuid4()), device_id=row.device_id, chunks=[chunk], records=[], clocks=[], status=None
         )  # fmt: skip
     try:
         content = parse_json(row.payload) if row.payload[:1] == b"{" else parse_msgpack(row.payload)

@@ -36,9 +36,7 @@ def _zone(name: Any) -> Any:
         raise ValueError("must be a name of the IANA time zone data, such as Europe/Berlin") from error
 
 
-Zone = Annotated[
-    Any, BeforeValidator(_zone), WithJsonSchema({"type": "string", "maxLength": 64})
-]
+Zone = Annotated[Any, BeforeValidator(_zone), WithJsonSchema({"type": "string", "maxLength": 64})]
 
 
 class SpanQuery(Body):

@@ -22,7 +22,7 @@ from services.sync.config import Settings
 from services.sync.context import Service
 from services.worker.deliver import deliverer
 from services.worker.engine import Ability, shipped_abilities
-from services.worker.worker import Worker
+from services.worker.worker import Night, Worker
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,9 @@ class Workers:
 
     def __init__(self, store: Store, settings: Settings, abilities: Sequence[Ability] | None = None) -> None:
         known = shipped_abilities() if abilities is None else abilities
+        night = Night(settings.night_quiet_s, settings.night_every_s)
         handlers = {DELIVER: deliverer(record_body, bool(settings.private_hooks))}
-        self._workers = [Worker(store, known, handlers) for _ in range(settings.workers)]
+        self._workers = [Worker(store, known, handlers, night) for _ in range(settings.workers)]
         self._follower = Follower(store)
         self._threads = [
             threading.Thread(target=w.run, name=f"worker-{i}", daemon=True) for i, w in enumerate(self._workers)

@@ -15,7 +15,7 @@ def finish_spec(app: OpenAPI) -> None:
     original = app.generate_spec_json
 
     def generate() -> None:
-        original()
+        original()  # type: ignore[no-untyped-call]
         spec = app.spec_json
         schemas = spec.setdefault("components", {}).setdefault("schemas", {})
         schemas["Problem"] = ProblemBody.model_json_schema()

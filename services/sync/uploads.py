@@ -63,9 +63,7 @@ class Part(RawModel):
     mimetypes = [PART_TYPES[0]]  # noqa: RUF012 (the framework's own way)
 
 
-@operation(
-    blueprint, "post", "/v1/uploads", scopes=("watch",), reply=UploadReply, status=201, refuses=(409,)
-)
+@operation(blueprint, "post", "/v1/uploads", scopes=("watch",), reply=UploadReply, status=201, refuses=(409,))
 def post_upload(body: UploadRequest) -> Response:
     """Announce a large upload"""
     access, parts = who(), service()
@@ -93,9 +91,7 @@ def get_upload(path: UploadPath) -> Response:
     return _state(row, row.offset)
 
 
-@operation(
-    blueprint, "patch", "/v1/uploads/<upload_id>", scopes=("watch",), reply=UploadReply, refuses=(404, 409, 410)
-)
+@operation(blueprint, "patch", "/v1/uploads/<upload_id>", scopes=("watch",), reply=UploadReply, refuses=(404, 409, 410))
 def patch_upload(path: UploadPath, query: OffsetQuery, raw: Part) -> Response:  # noqa: ARG001 (read below)
     """Send the next part"""
     if request.mimetype not in PART_TYPES:
@@ -159,9 +155,7 @@ def _find(conn: Any, access: Access, upload_id: str) -> Any:
 
 
 def _state(row: Any, offset: int) -> Response:
-    answer = {
-        "upload_id": row.upload_id, "offset": offset, "length": row.length, "complete": row.state == "done"
-    }
+    answer = {"upload_id": row.upload_id, "offset": offset, "length": row.length, "complete": row.state == "done"}
     return reply(answer, headers={"Upload-Offset": str(offset)})
 
 

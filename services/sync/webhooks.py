@@ -27,7 +27,7 @@ class HookRequest(Body):
     """Where to send what."""
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^\x00-\x20]{1,1000}$")]
-    kinds: Annotated[list[Kind], Field(min_length=1, max_length=32)] = list(EVENTS)
+    kinds: Annotated[list[Kind], Field(min_length=1, max_length=32)] = Field(default_factory=lambda: list(EVENTS))
 
 
 class HookPath(Body):
@@ -52,14 +52,12 @@ class HookList(Reply):
     webhooks: list[HookReply]
 
 
-@operation(
-    blueprint, "post", "/v1/webhooks", scopes=("companion",), reply=HookReply, status=201, refuses=(409,)
-)
+@operation(blueprint, "post", "/v1/webhooks", scopes=("companion",), reply=HookReply, status=201, refuses=(409,))
 def post_webhook(body: HookRequest) -> Response:
     """Register a receiver; verify it with POST /v1/webhooks/{hook_id}/verify once it holds the secret"""
     user_id, parts = who().user_id, service()
     try:
-        check_address(body.url, parts.settings.private_hooks)
+        check_address(body.url, bool(parts.settings.private_hooks))
     except DeliveryError as error:
         raise Problem("invalid", str(error)) from error
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import IO, Any, cast
 
 import msgpack
 import zstandard
@@ -46,9 +47,7 @@ class WireRequest(Request):
         except RequestEntityTooLarge as error:
             raise too_large(current_app.config["MAX_CONTENT_LENGTH"]) from error
         except ClientDisconnected as error:
-            raise Problem(
-                "malformed-body", "the connection ended before the whole body came; send it again"
-            ) from error
+            raise Problem("malformed-body", "the connection ended before the whole body came; send it again") from error
         declared = self.content_length
         if declared is not None and len(raw) < declared:
             raise Problem("malformed-body", f"{declared} bytes were announced, {len(raw)} came; send it again")
@@ -66,9 +65,9 @@ def decompress(raw: bytes, encoding: str, limit: int) -> bytes:
     """Return `raw` without its `Content-Encoding`, at most `limit` bytes of it."""
     if encoding == "identity":
         return raw
-    readers = {
-        "zstd": lambda: zstandard.ZstdDecompressor().stream_reader(raw),
-        "gzip": lambda: gzip.GzipFile(fileobj=io.BytesIO(raw)),
+    readers: dict[str, Callable[[], IO[bytes]]] = {
+        "zstd": lambda: cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(raw)),
+        "gzip": lambda: cast(IO[bytes], gzip.GzipFile(fileobj=io.BytesIO(raw))),
     }
     if encoding not in readers:
         raise Problem(
@@ -76,7 +75,7 @@ def decompress(raw: bytes, encoding: str, limit: int) -> bytes:
             {"Accept-Encoding": "zstd, gzip"},
         )  # fmt: skip
     try:
-        content: bytes = readers[encoding]().read(limit + 1)
+        content = readers[encoding]().read(limit + 1)
     except (OSError, EOFError, zstandard.ZstdError) as error:
         raise Problem("malformed-body", f"the body is not {encoding}; send it again") from error
     if len(content) > limit:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from pipelines.task import Estimate, Windows
+from pipelines.task import Estimate, Windows, WindowSpec
 from services.store import intake, progress, records
 from services.store.cipher import Cipher
 from services.store.clock import Clock
@@ -24,6 +25,7 @@ from services.worker.plan import (
     first_touched,
     first_window,
     last_touched,
+    plan_nights,
     plan_runs,
     plan_units,
 )  # fmt: skip
@@ -86,18 +88,33 @@ def compute_task(conn: Connection, boot: Boot, ability: Ability, touched: tuple[
         return TaskResult(ability)
     window = ability.task.window
     # Samples that come late can join two runs across a gap: look back as far as a gap may be.
-    reach = start_us - GAP_US - round(window.length_s * 1e6)
-    horizon = 0 if ability.sequence else max(0, reach // BLOCK_US * BLOCK_US)
+    reach = max(0, start_us - GAP_US - round(window.length_s * 1e6))
+    cuts = boot.clock.noons(reach) if ability.sequence else []
+    horizon = cuts[0] if ability.sequence else reach // BLOCK_US * BLOCK_US
     spans = intake.chunk_spans(conn, boot.user_id, list(boot.streams), max(0, horizon - 2 * GAP_US))
     runs = plan_runs(spans_of(spans), ability.required, ability.wanted)
-    units = plan_units(runs, window, horizon, whole=ability.sequence)
+    if ability.sequence:
+        origin = math.ceil(horizon / 1e6 / window.step_s - 1e-6)
+        units = [u for u in plan_nights(runs, window, cuts) if u.first >= origin]
+    else:
+        origin = first_window(horizon // BLOCK_US, window)
+        units = plan_units(runs, window, horizon)
     stale = Stale(first_touched(start_us, window), last_touched(end_us, window))
-    stored = (
-        progress.units_from(conn, boot.user_id, chain.chain_no, first_window(horizon // BLOCK_US, window))
-        if chain is not None
-        else []
-    )
-    return _walk(conn, boot, ability, units, stored, stale)
+    stored = progress.units_from(conn, boot.user_id, chain.chain_no, origin) if chain is not None else []
+    return _walk(conn, boot, ability, thaw(units, spans, window), stored, stale)
+
+
+def thaw(units: Sequence[Unit], spans: Sequence[Row[Any]], window: WindowSpec) -> list[Unit]:
+    """Mark the units whose samples retention has let go: what was computed of them stands for ever."""
+    gone = [(row.t0_us / 1e6, row.end_us / 1e6) for row in spans if not row.kept]
+    if not gone:
+        return list(units)
+    found = []
+    for unit in units:
+        start = unit.first * window.step_s - window.context_s
+        end = (unit.last - 1) * window.step_s + window.length_s
+        found.append(replace(unit, frozen=any(a < end and b > start for a, b in gone)))
+    return found
 
 
 def _walk(
@@ -115,6 +132,9 @@ def _walk(
         else:
             entry = previous or ends.get(unit.first)
         row = by_first.get(unit.first)
+        if unit.frozen:
+            previous, dirty = row, False
+            continue
         if row is not None and not dirty and row.last == unit.last and not stale.touches(unit):
             previous = row
             continue
@@ -132,9 +152,7 @@ def _walk(
     return result
 
 
-def _run(
-    conn: Connection, boot: Boot, ability: Ability, part: Unit, entry: UnitRow | None, first: int
-) -> UnitResult:
+def _run(conn: Connection, boot: Boot, ability: Ability, part: Unit, entry: UnitRow | None, first: int) -> UnitResult:
     """Compute windows [part.first, part.last) from the state in `entry`; `first` names the unit."""
     decoder = ability.decoder()
     if entry is not None and entry.model_version == ability.version and not ability.sequence:

@@ -41,17 +41,21 @@ def check_address(url: str, allow_private: bool) -> None:
 
     `allow_private` (tests, a caregiver's box at home) takes http and private addresses, too.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise DeliveryError(f"a webhook's address must be https://…, got {url[:64]!r}")
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port or 443
+    except ValueError as error:  # a port, or a name, that cannot be
+        raise DeliveryError("a webhook's address cannot be read; check host and port") from error
+    if parts.scheme not in ("https", "http") or not host:
+        raise DeliveryError("a webhook's address must be https://…; give a whole address")
     if allow_private:
         return
     if parts.scheme != "https":
         raise DeliveryError("a webhook's address must be https, so that nobody reads along; use https")
     try:
-        found = socket.getaddrinfo(parts.hostname, parts.port or 443, proto=socket.IPPROTO_TCP)
+        found = socket.getaddrinfo(host, port, proto=socket.IPPROTO_TCP)
     except OSError as error:
-        raise DeliveryError(f"the host {parts.hostname!r} is not known; check the address") from error
+        raise DeliveryError(f"the host {host!r} is not known; check the address") from error
     if any(not ipaddress.ip_address(info[4][0]).is_global for info in found):
         raise DeliveryError("a webhook's address must not lie in a private network; use a public one")
 
@@ -61,7 +65,7 @@ def post(hook: Hook, body: bytes, signature: str) -> httpx.Response:
     headers = {"Content-Type": "application/json", SIGNATURE: signature, "User-Agent": "wristwise"}
     try:
         return httpx.post(hook.url, content=body, headers=headers, timeout=TIMEOUT_S, follow_redirects=False)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DeliveryError(f"{urlsplit(hook.url).hostname} does not answer ({type(error).__name__})") from error
 
 
@@ -78,7 +82,7 @@ def verify(hook: Hook) -> None:
     body = json.dumps({"type": "verification", "challenge": challenge}).encode()
     answer = post(hook, body, sign(hook.secret, body, int(time.time())))
     if not answer.is_success or challenge not in answer.text:
-        raise DeliveryError(f"the receiver must answer the challenge with 2xx and echo it, it said {answer.status_code}")
+        raise DeliveryError(f"the receiver must echo the challenge with 2xx, it said {answer.status_code}; mend it")
     answer = post(hook, body, sign(b"not the secret", body, int(time.time())))
     if answer.status_code not in (401, 403):
         raise DeliveryError(
@@ -86,13 +90,20 @@ def verify(hook: Hook) -> None:
         )
 
 
-def deliverer(describe: Callable[[Record], object], allow_private: bool) -> Callable[[Store, Job], Callable[[Connection], None]]:
+Handler = Callable[[Store, Job], Callable[[Connection], None]]
+
+
+def _nothing(conn: Connection) -> None:
+    """Write nothing: the hook is gone, or was never verified."""
+
+
+def deliverer(describe: Callable[[Record], object], allow_private: bool) -> Handler:
     """Return the worker's handler for deliveries; `describe` gives the body of a record."""
 
     def handle(store: Store, job: Job) -> Callable[[Connection], None]:
         found = store.read(lambda conn: hooks.find(conn, job.user_id, job.key))
         if found is None or not found.verified:
-            return lambda conn: None
+            return _nothing
         hook = found
         page = store.read(lambda conn: records.changes(conn, hook.user_id, hook.change_no, hooks.PAGE, hook.kinds))
         if page.records:

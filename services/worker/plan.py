@@ -41,12 +41,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Unit:
-    """Windows [first, last) of one run in one block; `fresh` where the run begins with it."""
+    """
+    Windows [first, last) of one run in one block; `fresh` where the run begins with it.
+
+    `frozen`: its samples are no longer kept, so what was computed stands.
+    """
 
     first: int
     last: int
     fresh: bool
     rates: dict[str, float] = field(default_factory=dict)
+    frozen: bool = False
 
 
 def plan_runs(spans: Iterable[Span], required: frozenset[str], wanted: frozenset[str]) -> list[Run]:
@@ -114,20 +119,29 @@ def _cut(runs: Sequence[Run], cover: Sequence[Run], name: str) -> list[Run]:
     return found
 
 
-def plan_units(runs: Sequence[Run], window: WindowSpec, horizon_us: int, *, whole: bool = False) -> list[Unit]:
+def plan_nights(runs: Sequence[Run], window: WindowSpec, cuts_us: Sequence[int]) -> list[Unit]:
     """
-    Return the units of `runs` from the block that begins at `horizon_us`.
+    Return one unit for each part of a run between two of `cuts_us` (the wearer's noons), each with a fresh decoder.
 
-    `whole` gives one unit a run (for a network whose state cannot be saved); then the horizon must lie before all.
+    For networks whose state cannot be saved: a day from noon to noon is computed as one, the night in its middle.
     """
+    units: list[Unit] = []
+    edges = [math.ceil(cut / 1e6 / window.step_s - _EPS) for cut in sorted(cuts_us)]
+    for run in runs:
+        first = max(0, math.ceil(run.start_us / 1e6 / window.step_s - _EPS))
+        last = window.count(run.end_us / 1e6)
+        inside = [first, *(e for e in edges if first < e < last), last]
+        units += [Unit(a, b, True, run.rates) for a, b in itertools.pairwise(inside) if a < b]
+    return units
+
+
+def plan_units(runs: Sequence[Run], window: WindowSpec, horizon_us: int) -> list[Unit]:
+    """Return the units of `runs` from the block that begins at `horizon_us`."""
     units: list[Unit] = []
     for run in runs:
         first = max(0, math.ceil(run.start_us / 1e6 / window.step_s - _EPS))
         last = window.count(run.end_us / 1e6)
         if last <= first:
-            continue
-        if whole:
-            units.append(Unit(first, last, True, run.rates))
             continue
         fresh = True
         while first < last:

@@ -15,16 +15,30 @@ from services.store import accounts, intake, jobs
 from services.store.cipher import Cipher
 from services.store.failpoints import failpoint
 from services.store.jobs import Job
-from services.store.store import Store
+from services.store.store import Store, now_us
 from services.worker.compute import Boot, TaskResult, compute_task, write_task
 from services.worker.engine import Ability
 
 _log = logging.getLogger("wristwise.worker")
 PROCESS = "process"
+# Tasks whose network needs a night at once: not with every batch, but when it has grown quiet.
+NIGHT = "night"
 # Jobs claimed and written together: their commits share one sync to disk.
 GROUP = 16
 # How often to look for work that another process asked for.
 LOOK_S = 0.5
+
+
+@dataclass(frozen=True)
+class Night:
+    """When to compute what needs a whole night: once it is quiet, but at least every so often."""
+
+    quiet_s: float = 0.0
+    every_s: float = 0.0
+
+    def due_us(self, now: int, since: int) -> int:
+        """Return when work that was first wanted at `since` is due, if more samples came just now."""
+        return max(now, min(now + round(self.quiet_s * 1e6), since + round(self.every_s * 1e6)))
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,8 @@ class Worker:
         What can be computed; see `engine.shipped_abilities`.
     handlers : mapping of str to callable, optional
         Further kinds of work: a function of (store, job) that returns what to write.
+    night : Night, optional
+        When to compute the tasks that need a night at once.
     """
 
     def __init__(
@@ -53,10 +69,13 @@ class Worker:
         store: Store,
         abilities: Sequence[Ability],
         handlers: Mapping[str, Callable[[Store, Job], Callable[[Connection], None]]] | None = None,
+        night: Night | None = None,
     ) -> None:
         self._store = store
-        self._abilities = tuple(abilities)
-        self._handlers = {PROCESS: self._process, **(handlers or {})}
+        self._live = tuple(a for a in abilities if not a.sequence)
+        self._whole = tuple(a for a in abilities if a.sequence)
+        self._night = night or Night()
+        self._handlers = {PROCESS: self._process, NIGHT: self._compute_night, **(handlers or {})}
         self._owner = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._stopping = threading.Event()
 
@@ -116,6 +135,25 @@ class Worker:
         _log.warning("job %s of kind %s failed with %s, %s", job.key, job.kind, type(error).__name__, outcome)
 
     def _process(self, store: Store, job: Job) -> Callable[[Connection], None]:
+        write_live = self._compute(store, job, self._live)
+
+        def write(conn: Connection) -> None:
+            write_live(conn)
+            if self._whole:
+                now = now_us()
+                since = jobs.wanted_since(conn, job.user_id, NIGHT, job.key) or now
+                touched = (job.touched_us, job.touched_end_us) if job.touched_us <= job.touched_end_us else None
+                jobs.want(
+                    conn, job.user_id, NIGHT, job.key, touched=touched, payload={"since_us": since},
+                    due_us=self._night.due_us(now, since),
+                )  # fmt: skip
+
+        return write
+
+    def _compute_night(self, store: Store, job: Job) -> Callable[[Connection], None]:
+        return self._compute(store, job, self._whole)
+
+    def _compute(self, store: Store, job: Job, abilities: Sequence[Ability]) -> Callable[[Connection], None]:
         device_id, _, boot_id = job.key.rpartition("/")
 
         def compute(conn: Connection) -> tuple[Boot, list[TaskResult]] | None:
@@ -123,7 +161,7 @@ class Worker:
             if boot is None:
                 return None
             touched = (job.touched_us, job.touched_end_us)
-            return boot, [compute_task(conn, boot, ability, touched) for ability in self._abilities]
+            return boot, [compute_task(conn, boot, ability, touched) for ability in abilities]
 
         computed = store.read(compute)
 

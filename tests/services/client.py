@@ -62,9 +62,7 @@ class Person:
     def batch(self, chunks: list[Any], at_s: float = 0.0, **changes: Any) -> dict[str, Any]:
         """Return a batch sent `at_s` seconds after the boot."""
         sent = {"boot_id": self.boot_id, "monotonic_us": round(at_s * 1e6), "wall": wall(at_s), "utc_offset_s": 3600}
-        return {
-            "batch_id": str(uuid.uuid4()), "device_id": self.device_id, "sent": sent, "chunks": chunks, **changes
-        }
+        return {"batch_id": str(uuid.uuid4()), "device_id": self.device_id, "sent": sent, "chunks": chunks, **changes}
 
     def send(self, batch: dict[str, Any], headers: dict[str, str] | None = None) -> Any:
         """POST a batch as MessagePack and return the response."""

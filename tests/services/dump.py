@@ -15,7 +15,9 @@ from services.store.tables import records as records_table
 
 def dump(store: Store, user_id: int) -> str:
     """Return the user's state as sorted JSON lines: equal text, equal state."""
-    return store.read(lambda conn: "\n".join(sorted(json.dumps(line, default=_plain) for line in _lines(conn, user_id))))
+    return store.read(
+        lambda conn: "\n".join(sorted(json.dumps(line, default=_plain) for line in _lines(conn, user_id)))
+    )
 
 
 def _lines(conn: Connection, user_id: int) -> list[Any]:
@@ -25,10 +27,10 @@ def _lines(conn: Connection, user_id: int) -> list[Any]:
         values = dict(row._mapping)
         values["stream_no"] = streams[values["stream_no"]].key
         lines.append(["chunk", values])
-    for row in conn.execute(select(clock_pairs).where(clock_pairs.c.user_id == user_id)):
-        lines.append(["pair", dict(row._mapping)])
-    for row in conn.execute(select(quarantine).where(quarantine.c.user_id == user_id)):
-        lines.append(["quarantine", row.item_id, row.problem, row.payload])
+    pairs = conn.execute(select(clock_pairs).where(clock_pairs.c.user_id == user_id))
+    lines += [["pair", dict(row._mapping)] for row in pairs]
+    kept = conn.execute(select(quarantine).where(quarantine.c.user_id == user_id))
+    lines += [["quarantine", row.item_id, row.problem, row.payload] for row in kept]
     for row in conn.execute(select(records_table).where(records_table.c.user_id == user_id)):
         record = records.from_row(row)
         # A deletion of what one order computed and another never did is no difference to a reader.

@@ -32,7 +32,9 @@ class Side:
         path = folder / f"{name}.db"
         shutil.copy(folder / "template.db", path)
         self.store = open_store(f"sqlite:///{path}", durable=False)
-        app = create_app(Settings(store=self.store.url, secret=SECRET, rate_per_minute=0, signin_per_minute=0), self.store)
+        app = create_app(
+            Settings(store=self.store.url, secret=SECRET, rate_per_minute=0, signin_per_minute=0), self.store
+        )
         with mock.patch("secrets.randbits", return_value=7):  # derived ids hang on the user's: the same on both sides
             self.person = Person(app.test_client(), self.store)
         self.worker = Worker(self.store, [pulse_ability()])
@@ -47,6 +49,7 @@ class Side:
 
 def messages(person: Person) -> list[dict[str, Any]]:
     """Half an hour of one watch: gaps, a change of rate, a reboot, a jumped clock, a flight, records, rubbish."""
+
     def at(seq: int, **changes: Any) -> dict[str, Any]:
         return person.chunk(seq, **changes)
 

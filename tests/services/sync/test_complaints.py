@@ -56,7 +56,9 @@ def test_duplicate_or_contained_sleep_for_one_night(ada: Person) -> None:
     """open-wearables #566, #661: records that overlap are one night; the longest stands, the others beside it."""
     for name, start, end in (("a", 0, 8 * 3600), ("b", 3600, 7 * 3600), ("c", 86_400, 90_000)):
         write(ada, client_record_id=name, kind="sleep", start=wall(start), end=wall(end), value=(end - start) / 60)
-    nights = ada.http.get("/v1/sleep", query_string={"from": wall(-10), "to": wall(200_000)}, headers=ada.companion).json
+    nights = ada.http.get(
+        "/v1/sleep", query_string={"from": wall(-10), "to": wall(200_000)}, headers=ada.companion
+    ).json
     assert [(n["sleep"]["client_record_id"], len(n["others"])) for n in nights["nights"]] == [("a", 1), ("c", 0)]
 
 
@@ -138,7 +140,9 @@ def test_sync_is_stuck_on_daylight_saving(ada: Person) -> None:
     for date, hours in ((spring, 23), (autumn, 25)):
         points = ada.http.get(
             "/v1/series/heart_rate",
-            query_string={"resolution": "day", "tz": "Europe/Berlin", "from": f"{date}T00:00:00Z", "to": f"{date}T23:59:00Z"},
+            query_string={
+                "resolution": "day", "tz": "Europe/Berlin", "from": f"{date}T00:00:00Z", "to": f"{date}T23:59:00Z"
+            },
             headers=ada.companion,
         ).json["points"]  # fmt: skip
         day = next(p for p in points if p["date"] == date)

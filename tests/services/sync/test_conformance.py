@@ -54,7 +54,9 @@ def test_nobody_reaches_another_users_data_by_any_route(ada: Person, http: Flask
     before = _everything(ada)
     tried = 0
     # Her watch's own end comes last: until then its token must be refused for what it asks, not for being revoked.
-    for method, path, operation in sorted(operations(http), key=lambda o: o[:2] == ("delete", "/v1/devices/{device_id}")):
+    for method, path, operation in sorted(
+        operations(http), key=lambda o: o[:2] == ("delete", "/v1/devices/{device_id}")
+    ):
         if path in ("/v1/me", "/v1/webhooks") and method in ("delete", "post"):
             continue  # about herself only: there is no name in it
         address = re.sub(r"\{(\w+)\}", lambda m: ids[m.group(1)], path)

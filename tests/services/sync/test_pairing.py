@@ -110,8 +110,10 @@ def test_signing_in_needs_the_secret(ada: Person) -> None:
 def test_secrets_and_tokens_are_stored_as_hashes_only(ada: Person, store: Store) -> None:
     pair = store.write(lambda conn: accounts.issue(conn, ada.user_id, "companion", "c"))
     rows = store.read(
-        lambda conn: repr(conn.exec_driver_sql("SELECT * FROM tokens").fetchall())
-        + repr(conn.exec_driver_sql("SELECT * FROM users").fetchall())
+        lambda conn: (
+            repr(conn.exec_driver_sql("SELECT * FROM tokens").fetchall())
+            + repr(conn.exec_driver_sql("SELECT * FROM users").fetchall())
+        )
     )
     assert pair.access_token not in rows
     assert pair.refresh_token not in rows
@@ -119,7 +121,12 @@ def test_secrets_and_tokens_are_stored_as_hashes_only(ada: Person, store: Store)
 
 
 def test_scopes_keep_a_watch_from_reading_like_a_companion(ada: Person) -> None:
-    for method, address in (("get", "/v1/export"), ("delete", "/v1/me"), ("get", "/v1/trends"), ("post", "/v1/pairings/X")):
+    for method, address in (
+        ("get", "/v1/export"),
+        ("delete", "/v1/me"),
+        ("get", "/v1/trends"),
+        ("post", "/v1/pairings/X"),
+    ):
         answer = getattr(ada.http, method)(address, headers=ada.watch)
         assert (answer.status_code, answer.json["type"].rsplit("/")[-1]) == (403, "forbidden")
 
