@@ -17,6 +17,7 @@ from data.location import data_root
 from data.recording import Recording
 from data.synthetic.wearer import wearer
 from data.wfdb_folder import read_record
+from pipelines.heart_rate_scores import reference_bpm
 from pipelines.registry import TASKS
 
 # A record with a pulse to see: in walking and running the wrist's pulse is near noise (docs/heart-rate.md says more).
@@ -113,25 +114,19 @@ def replay(recording: Recording, advance: Progress) -> Comparison:
 
 
 def _returned(companion: Any, recording: Recording, start: str) -> Comparison:
-    task = TASKS[TASK]
-    windows = task.prepare(recording)
+    n_windows = TASKS[TASK].window.count(recording.end_s)
     records: list[dict[str, Any]] = []
 
     def arrived() -> bool:
         records[:] = companion.records("heart_rate")
         # The watch senses from its first to its last sample: the windows at both edges may miss a sample of theirs.
-        return len(records) >= len(windows) - 2
+        return len(records) >= n_windows - 2
 
     if not companion.wait_until(arrived, _PATIENCE_S) and not records:
         raise WristwiseError(f"no heart rate came back within {_PATIENCE_S:g} s; see the service's log")
     zero = np.datetime64(start.rstrip("Z"))
     ends = np.array([(np.datetime64(r["end"].rstrip("Z")) - zero) / np.timedelta64(1, "s") for r in records])
-    (reference,) = (v for v in task.targets(recording, windows).values())
-    truth = np.interp(ends, windows.end_s, np.asarray(reference, np.float64).reshape(len(windows), -1)[:, 0])
-    return Comparison(
-        ends, _column(records, "value"), _column(records, "uncertainty"),
-        np.where(np.abs(ends[:, None] - windows.end_s).min(1) < 1.0, truth, np.nan),
-    )  # fmt: skip
+    return Comparison(ends, _column(records, "value"), _column(records, "uncertainty"), reference_bpm(recording, ends))
 
 
 def _column(records: list[dict[str, Any]], name: str) -> NDArray[np.float64]:
