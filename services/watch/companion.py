@@ -49,13 +49,13 @@ class Companion:
         LinkDown
             If there is no answer.
         """
-        if self._token is None:
-            signed_in = self._send("POST", "/v1/sessions", {"name": self._name, "secret": self._secret})
-            self._token = _value(signed_in, "sign in")["access_token"]
+        fresh = self._token is None
+        if fresh:
+            self._sign_in()
         answer = self._send(method, path, body)
-        if answer.status == 401:
-            self._token = None
-            return self.call(method, path, body)
+        if answer.status == 401 and not fresh:
+            self._sign_in()
+            answer = self._send(method, path, body)
         return _value(answer, f"{method} {path}")
 
     def changes(self, cursor: str | None = None) -> Iterator[tuple[list[dict[str, Any]], str]]:
@@ -85,6 +85,11 @@ class Companion:
                 return False
             real_sleep(every_s)
         return True
+
+    def _sign_in(self) -> None:
+        self._token = None
+        signed_in = self._send("POST", "/v1/sessions", {"name": self._name, "secret": self._secret})
+        self._token = str(_value(signed_in, "sign in")["access_token"])
 
     def _send(self, method: str, path: str, body: Any) -> Answer:
         headers = {"Accept": JSON} | ({"Content-Type": JSON} if body is not None else {})

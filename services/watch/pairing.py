@@ -15,6 +15,7 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 # RFC 8628 section 3.2: the interval when the server names none, and 3.5: what slow_down adds to it.
 DEFAULT_INTERVAL_S = 5.0
 SLOW_DOWN_S = 5.0
+LONGEST_INTERVAL_S = 60.0
 # So often a server may say "too many" or "not now" to one request before the watch believes it.
 BUSY_TRIES = 10
 
@@ -120,7 +121,7 @@ class Pairing:
                 )
             except LinkDown:
                 # RFC 8628 section 3.5: on a connection timeout, back off exponentially.
-                interval_s *= 2
+                interval_s = min(2 * interval_s, LONGEST_INTERVAL_S)
                 self._sleep(interval_s)
                 continue
             if answer.status == 200:

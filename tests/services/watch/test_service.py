@@ -13,7 +13,7 @@ from data.recording import Recording
 from services.local import LocalService
 from services.pytest_plugin import MockWatch
 from services.store.tables import chunks
-from services.watch import Fault, FaultPlan
+from services.watch import Companion, Fault, FaultPlan, ServerRefused
 
 
 @pytest.fixture
@@ -96,6 +96,17 @@ def test_a_service_that_is_away_for_a_while_gets_everything_later(
     while not watch.watch.sync().done:
         pass
     assert stored(service)[0] == watch.watch.sensed["chunks"] == 20
+
+
+def test_a_companion_with_a_wrong_secret_is_told_so(service: LocalService) -> None:
+    with pytest.raises(ServerRefused, match="sign in: the server answers 401, unauthorized"):
+        Companion(service.url, "wearer", "not her secret").records()
+
+
+def test_a_companion_whose_token_ran_out_signs_in_again(service: LocalService) -> None:
+    assert service.companion.records() == []
+    service.companion._token = "old"
+    assert service.companion.records() == []
 
 
 def test_json_and_messagepack_leave_the_same_samples(service: LocalService, watches: MockWatch, recording) -> None:
