@@ -145,6 +145,8 @@ def chain(files: Path, test: Any) -> dict[str, Any]:
         found[stage] = measure(file, test)
         for bits in (5, 4):
             found[f"{stage}, {1 << bits} values"] = measure(cluster_tflite(file, bits), test)
+            if stage.endswith("int8"):
+                found[f"{stage}, {1 << bits} values in all"] = measure(cluster_tflite(file, bits, one_book=True), test)
     counts: dict[str, Any] = json.loads((files / "parameters.json").read_text(encoding="utf-8"))
     return {**counts, "stages": found}
 

@@ -33,6 +33,7 @@ def compress(
     file: TFLite,
     out: Annotated[Path | None, typer.Option(help="Where to write; default: FILE.wwz, or FILE-decode.tflite.")] = None,
     bits: Annotated[int, typer.Option(help="Cluster weights to 2^bits values first; 0: change no weight.")] = 0,
+    one_book: Annotated[bool, typer.Option("--one-book", help="With --bits: the same values in all tensors.")] = False,
     smallest: Annotated[bool, typer.Option("--smallest", help="Unpacking then takes ai-edge-litert.")] = False,
     form: Annotated[str, typer.Option(help="wwz (container), or decode: the form that tflite-micro runs.")] = "wwz",
     as_json: AsJson = False,
@@ -42,7 +43,7 @@ def compress(
     from models.export.measure import sizes
 
     original = _read(file)
-    tflite = cluster_tflite(original, bits) if bits else original
+    tflite = cluster_tflite(original, bits, one_book=one_book) if bits else original
     if form == "wwz":
         from models.compress.pack import pack
 

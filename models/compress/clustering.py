@@ -28,7 +28,7 @@ def _check(bits: int) -> int:
     return 1 << bits
 
 
-def cluster_tflite(tflite: bytes, bits: int = 4, *, min_values: int = _MIN_VALUES) -> bytes:
+def cluster_tflite(tflite: bytes, bits: int = 4, *, one_book: bool = False, min_values: int = _MIN_VALUES) -> bytes:
     """
     Return a file whose weight tensors hold at most ``2 ** bits`` different values each, zeros kept.
 
@@ -40,6 +40,9 @@ def cluster_tflite(tflite: bytes, bits: int = 4, *, min_values: int = _MIN_VALUE
     tflite : bytes
     bits : int
         1 to 8. An even trade is 4 for pruned networks and 5 for dense ones.
+    one_book : bool
+        Let all int8 weights of the file share the same integers: their scales have made their ranges equal, and
+        a recurrent network's many small kernels then need one code book instead of sixteen.
     min_values : int
         Tensors of fewer values are left alone.
 
@@ -52,36 +55,52 @@ def cluster_tflite(tflite: bytes, bits: int = 4, *, min_values: int = _MIN_VALUE
     """
     n_clusters = _check(bits)
     model = flatbuffer.read(tflite)
-    done: set[int] = set()
-    for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            values = flatbuffer.array(model, tensor)
-            if tensor.buffer in done or values is None or not _is_weight(values, min_values):
-                continue
-            done.add(tensor.buffer)
-            flatbuffer.set_array(model, tensor, _cluster_tensor(tensor, values, n_clusters))
+    # By buffer: equal constants share one, and are clustered once.
+    found = {
+        tensor.buffer: tensor for graph in model.subgraphs for tensor in graph.tensors
+        if _is_weight(flatbuffer.array(model, tensor), min_values)
+    }  # fmt: skip
+    groups = [[tensor] for tensor in found.values()]
+    if one_book:
+        integers = [t for t in found.values() if flatbuffer.DTYPES[t.type] is np.int8]
+        groups = [[t] for t in found.values() if flatbuffer.DTYPES[t.type] is not np.int8] + [integers] * bool(integers)
+    for group in groups:
+        _cluster_group(model, group, n_clusters)
     return flatbuffer.write(model)
 
 
-def _is_weight(values: NDArray[Any], min_values: int) -> bool:
+def _is_weight(values: NDArray[Any] | None, min_values: int) -> bool:
+    if values is None:
+        return False
     return values.dtype in (np.float32, np.float16, np.int8) and values.ndim >= 2 and values.size >= min_values
 
 
-def _cluster_tensor(tensor: Any, values: NDArray[Any], n_clusters: int) -> NDArray[Any]:
-    """Cluster one tensor; int8 by its integers, weighted by the squared scale of their channels."""
-    weights = None
-    q = tensor.quantization
-    if values.dtype == np.int8 and q is not None and q.scale is not None and len(q.scale) > 1:
-        shape = [1] * values.ndim
-        shape[q.quantizedDimension] = len(q.scale)
-        scale = np.broadcast_to(np.reshape(np.asarray(q.scale, np.float64), shape), values.shape)
-        weights = (scale**2 / (scale**2).mean()).reshape(-1)
-    found = cluster_values(values.reshape(-1).astype(np.float64), n_clusters, weights)
+def _cluster_group(model: flatbuffer.Model, tensors: Sequence[Any], n_clusters: int) -> None:
+    """Cluster the constants of tensors together, in place."""
+    arrays = [np.asarray(flatbuffer.array(model, tensor)) for tensor in tensors]
+    values = np.concatenate([array.reshape(-1) for array in arrays])
+    mass = np.concatenate([_mass(t, a) for t, a in zip(tensors, arrays, strict=True)])
+    found = cluster_values(values.astype(np.float64), n_clusters, mass)
     if values.dtype == np.int8:
         # A centre near zero must not become zero: a weight that is there stays there, a zero stays a zero.
-        nudged = np.where((np.abs(found) < 0.5) & (values.reshape(-1) != 0), np.sign(found), np.round(found))
-        found = np.clip(nudged, -127, 127)
-    return found.reshape(values.shape).astype(values.dtype)
+        found = np.where((np.abs(found) < 0.5) & (values != 0), np.sign(found), np.round(found))
+        found = np.clip(found, -127, 127)
+    place = 0
+    for tensor, array in zip(tensors, arrays, strict=True):
+        own = found[place : place + array.size].reshape(array.shape)
+        flatbuffer.set_array(model, tensor, own.astype(values.dtype))
+        place += own.size
+
+
+def _mass(tensor: Any, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return how much the error of each value counts: by the squared scale of its channel, one on average."""
+    q = tensor.quantization
+    if values.dtype != np.int8 or q is None or q.scale is None or len(q.scale) < 2:
+        return np.ones(values.size)
+    shape = [1] * values.ndim
+    shape[q.quantizedDimension] = len(q.scale)
+    scale = np.broadcast_to(np.reshape(np.asarray(q.scale, np.float64), shape), values.shape)
+    return np.asarray((scale**2 / (scale**2).mean()).reshape(-1))
 
 
 def kernels(model: Any) -> list[Any]:

@@ -1,5 +1,6 @@
 """Clustering and binary weights: few values, zeros kept, nobody's model changed."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,21 @@ def test_a_clustered_file_has_16_values_a_tensor_and_packs_small(data: bytes) ->
     weights = sum(v.size for v in (flatbuffer.array(model, t) for t in model.subgraphs[0].tensors) if v is not None)
     assert packed.weights_bytes * 8 < 5.2 * weights
     assert pack(data).weights_bytes > packed.weights_bytes
+
+
+def test_one_code_book_serves_all_int8_tensors_of_a_file() -> None:
+    model = flatbuffer.read(conv_probe(16, 16, 5, 64, "int8"))
+    graph = model.subgraphs[0]
+    second = copy.deepcopy(graph.tensors[1])
+    flatbuffer.own_buffer(model, second)
+    flatbuffer.set_array(model, second, np.random.default_rng(1).integers(-60, 60, second.shape).astype(np.int8))
+    graph.tensors.append(second)
+    file = flatbuffer.write(model)
+    for one_book in (False, True):
+        after = flatbuffer.read(cluster_tflite(file, 4, one_book=one_book))
+        found = [flatbuffer.array(after, after.subgraphs[0].tensors[k]) for k in (1, -1)]
+        together = np.unique(np.concatenate([np.ravel(f) for f in found]))
+        assert (together.size <= 16) is one_book
 
 
 def test_zeros_of_an_int8_file_stay_and_no_new_ones_appear() -> None:
