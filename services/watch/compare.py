@@ -12,6 +12,13 @@ from services.watch.report import WatchReport
 # Both sides place a span by the same boot clock; the server's wall times are rounded to a millisecond on the way.
 SAME_SPAN_S = 0.25
 
+# Why the same model on the same samples may still differ, by what ran it on the wrist.
+ROUNDING = {
+    "litert": "the same kernels ran on another processor, which sums in another order",
+    "micro": "tflite-micro rounds int8 up to one step otherwise than LiteRT's XNNPACK kernels, and the decoder, which "
+    "has a memory, carries that on",
+}
+
 Value = float | str
 Span = tuple[float, float]
 
@@ -116,7 +123,7 @@ def _agreement(
     if alone or only_server:
         reasons.append(_one_sided(report, alone, only_server))
     if numbers and max(numbers) > 1e-3 and own == versions:
-        reasons.append("the same model differs by its runtime's rounding, and by what the decoder made of it since")
+        reasons.append(ROUNDING[report.runtime])
     return Agreement(
         kind, len(pairs), len(alone), only_server, equal,
         max(numbers) if numbers else None,

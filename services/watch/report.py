@@ -50,6 +50,8 @@ class WatchReport:
         What went wrong, as a script that makes it go wrong again.
     estimates : list of WristEstimate
         What the watch itself inferred, if it did.
+    runtime : str
+        What ran the models on the wrist.
     boots : dict of str to float
         Device time at which each boot began.
     models : dict of str to str
@@ -71,6 +73,7 @@ class WatchReport:
     tally: Tally
     faults: list[Fault] = field(default_factory=list)
     estimates: list[WristEstimate] = field(default_factory=list)
+    runtime: str = "litert"
     boots: dict[str, float] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     reminders: list[str] = field(default_factory=list)
@@ -110,6 +113,7 @@ def report_of(assembly: Assembly, lacking: list[str] | None = None) -> WatchRepo
         tally=assembly.tally,
         faults=assembly.faults,
         estimates=assembly.estimates,
+        runtime=assembly.options.runtime,
         boots=dict(watch.boots),
         battery_level=assembly.battery.level,
         battery_days=assembly.battery.days(watch.now_s),
