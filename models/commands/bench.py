@@ -19,7 +19,7 @@ def pruning(
     cases: Annotated[list[str], typer.Argument(help="Tasks with a network, or cnn, lstm, bilstm, two-branch.")],
     rates: Annotated[str, typer.Option(help="Shares of the parameters to remove.")] = "0.5,0.8,0.9,0.95",
     seeds: Annotated[str, typer.Option(help="Seeds.")] = "0,1,2",
-    methods: Annotated[str, typer.Option(help="Only methods whose name holds this.")] = "",
+    methods: Annotated[str, typer.Option(help="Only methods whose name holds one of these, with semicolons.")] = "",
     jobs: Annotated[int, typer.Option(help="Local processes.")] = 1,
     cluster: Annotated[str | None, typer.Option(help="Dask scheduler, tcp://host:port.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Four recordings a data set, few epochs.")] = False,
@@ -27,6 +27,8 @@ def pruning(
         bool, typer.Option("--finished", help="Run nothing: write the jobs that are done.")
     ] = False,
     recover: Annotated[int | None, typer.Option(help="Epochs of recovery, default: the task's, at most 6.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of the dense parent, default: the task's.")] = None,
+    per_set: Annotated[int | None, typer.Option(help="At most so many recordings of each data set.")] = None,
     out: Annotated[Path, typer.Option(help="Where result files go.")] = _RESULTS,
     work: Annotated[Path, typer.Option(help="Where finished jobs are kept, to resume from.")] = _WORK,
 ) -> None:
@@ -38,14 +40,15 @@ def pruning(
     from models.tensorflow_setup import quiet
 
     quiet()
-    chosen = [m for m in METHODS if methods.lower() in m.name.lower()]
+    chosen = [m for m in METHODS if any(part.strip().lower() in m.name.lower() for part in methods.split(";"))]
     if not chosen:
         raise PruningError(f"no method's name holds {methods!r}; there are {'; '.join(m.name for m in METHODS)}")
     shares = tuple(float(r) for r in rates.split(","))
     numbers = tuple(int(s) for s in seeds.split(","))
     for case in cases:
         folder = work / (case + ("-quick" if quick else ""))
-        table = list(jobs_for(case, methods=chosen, rates=shares, seeds=numbers, quick=quick, recover_epochs=recover))
+        options = {"quick": quick, "recover_epochs": recover, "epochs": epochs, "per_set": per_set}
+        table = list(jobs_for(case, methods=chosen, rates=shares, seeds=numbers, **options))
         if only_finished:
             rows = finished(table, folder)
         else:

@@ -10,8 +10,6 @@ import typer
 if TYPE_CHECKING:
     from models.pruning.target import Pruned
 
-_MODES = ("float32", "float16", "int8", "weight_int8")
-
 
 def prune(
     model: Annotated[str, typer.Argument(help="A saved tf_keras model (.keras, .h5), or the name of a task.")],
@@ -20,8 +18,11 @@ def prune(
     max_latency_us: Annotated[float | None, typer.Option(help="Slowest inference in LiteRT on this machine.")] = None,
     max_arena_bytes: Annotated[float | None, typer.Option(help="Largest tflite-micro arena.")] = None,
     max_loss: Annotated[str | None, typer.Option(help="Allowed rise of the loss: 0.1, or 0.5% of the dense.")] = None,
-    target: Annotated[float | None, typer.Option(help="For a task: share removed, 0 to 0.99.")] = None,
-    method: Annotated[str, typer.Option(help="Importance: l1, l2, path, taylor, fisher, apoz, ...")] = "taylor",
+    method: Annotated[str, typer.Option(help="l2, taylor, weights-threshold, layers, paths, ...")] = "taylor",
+    target: Annotated[float | None, typer.Option(help="Share of units or weights; how many layers or paths.")] = None,
+    schedule: Annotated[str, typer.Option(help="one-shot, iterative, constant, polynomial.")] = "one-shot",
+    scope: Annotated[str, typer.Option(help="local or global ranking.")] = "global",
+    keep: Annotated[str, typer.Option(help="For --method sensors: inputs that stay, with commas.")] = "",
     plan: Annotated[Path | None, typer.Option(help="Apply this plan (an edited plan.json) instead.")] = None,
     loss: Annotated[str, typer.Option(help="Keras loss of a saved model.")] = "mse",
     mode: Annotated[str, typer.Option(help="float32, float16, int8 or weight_int8.")] = "float32",
@@ -31,28 +32,40 @@ def prune(
     out: Annotated[Path, typer.Option(help="Folder for model, .tflite, C array, plan and report.")] = Path("pruned"),
     dense: Annotated[Path | None, typer.Option(help="For a task: dense parent from `wristwise train`.")] = None,
 ) -> None:
-    """Prune to a size, a latency or a loss; writes .keras, .tflite, C array, plan.json and report."""
-    from models.pruning.errors import PruningError
+    """Prune to a size, a latency or a loss, or by a method; writes .keras, .tflite, C array, plan.json and report."""
     from models.tensorflow_setup import quiet
 
+    _one_of("--mode", mode, ("float32", "float16", "int8", "weight_int8"))
+    _one_of("--scope", scope, ("local", "global"))
+    _one_of("--schedule", schedule, ("one-shot", "constant", "polynomial", "iterative"))
     quiet()
-    if mode not in _MODES:
-        raise PruningError(f"--mode must be one of {', '.join(_MODES)}, got {mode!r}")
+    from models.pruning.methods import Way
     from models.pruning.plan import PruningPlan
-    from models.pruning.saved import Request, prune_saved
+    from models.pruning.request import Request
+    from models.pruning.saved import prune_saved
+    from models.pruning.tasks import prune_task
 
-    chosen: Any = mode
+    kept: Any = tuple(name for name in keep.split(",") if name)
+    chosen: Any = {"schedule": schedule, "scope": scope}
+    way = Way(method, 0.5 if target is None else target, keep=kept, seed=seed, **chosen)
     edited = PruningPlan.from_json(plan.read_text(encoding="utf-8")) if plan is not None else None
+    number_format: Any = mode
     request = Request(
-        max_bytes, max_latency_us, max_arena_bytes, max_loss, edited, method, loss, chosen, epochs, seed, round_to
-    )
+        max_bytes, max_latency_us, max_arena_bytes, max_loss, way, target is not None or bool(kept), edited, loss,
+        number_format, epochs, seed, round_to,
+    )  # fmt: skip
     if Path(model).suffix in (".keras", ".h5") or Path(model).is_dir():
         found = prune_saved(Path(model), calibration, request, out)
     else:
-        from models.pruning.tasks import prune_task
-
-        found = prune_task(model, dense, target, request, out)
+        found = prune_task(model, dense, request, out)
     _say(found, out)
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    from models.pruning.errors import PruningError
+
+    if value not in known:
+        raise PruningError(f"{option} must be one of {', '.join(known)}, got {value!r}")
 
 
 def _say(found: Pruned, out: Path) -> None:

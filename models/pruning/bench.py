@@ -69,6 +69,13 @@ class Job:
     seed: int
     quick: bool = False
     recover_epochs: int | None = None
+    epochs: int | None = None
+    per_set: int | None = None
+
+    @property
+    def case_options(self) -> tuple[str, bool, int | None, int | None, int | None]:
+        """What `case_of` is asked."""
+        return self.case, self.quick, self.recover_epochs, self.epochs, self.per_set
 
     @property
     def key(self) -> str:
@@ -78,18 +85,15 @@ class Job:
 
 
 @lru_cache(maxsize=2)
-def case_of(name: str, quick: bool, recover_epochs: int | None = None) -> Case:
+def case_of(
+    name: str, quick: bool, recover_epochs: int | None = None, epochs: int | None = None, per_set: int | None = None
+) -> Case:
     """Return the case of a name, made once per process."""
+    from models.pruning.representatives import REPRESENTATIVES
     from models.pruning.tasks import case_named
 
-    case = case_named(name, **({"quick": True} if quick and name not in _synthetic() else {}))
-    return case if recover_epochs is None else replace(case, recover_epochs=recover_epochs)
-
-
-def _synthetic() -> tuple[str, ...]:
-    from models.pruning.representatives import REPRESENTATIVES
-
-    return REPRESENTATIVES
+    case = case_named(name) if name in REPRESENTATIVES else case_named(name, quick=quick, per_set=per_set)
+    return replace(case, recover_epochs=recover_epochs or case.recover_epochs, epochs=epochs or case.epochs)
 
 
 def dense_parent(case: Case, seed: int, folder: Path) -> Any:
@@ -123,7 +127,7 @@ def run_job(job: Job, folder: Path) -> dict[str, Any]:
         return row
     tf_keras.backend.clear_session()
     tf_keras.utils.set_random_seed(job.seed)
-    case = case_of(job.case, job.quick, job.recover_epochs)
+    case = case_of(*job.case_options)
     dense = dense_parent(case, job.seed, folder)
     start = time.perf_counter()
     makers = {"units": _units, "weights": _weights, "control": _control}

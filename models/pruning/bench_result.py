@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from models.pruning.bench import Job
+from models.pruning.bench import METHODS, Job
 
 # Half-width factor of a 95 % interval for a mean of n: Student's t over sqrt(n).
 _T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
@@ -21,12 +21,12 @@ def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, 
     from models.pruning.report import without_nan
 
     first = jobs[0]
-    subject = case_of(first.case, first.quick, first.recover_epochs)
+    subject = case_of(*first.case_options)
     seeds = tuple(s for s in dict.fromkeys(job.seed for job in jobs) if any(row["seed"] == s for row in rows))
     rates = tuple(dict.fromkeys(job.rate for job in jobs))
     entry = {
         "case": first.case,
-        "command": _command(first),
+        "command": _command(jobs),
         "unit": subject.unit,
         "mode": subject.mode,
         "epochs": {"dense": subject.epochs, "recovery": subject.recover_epochs},
@@ -42,9 +42,21 @@ def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, 
     return path
 
 
-def _command(job: Job) -> str:
-    recover = "" if job.recover_epochs is None else f" --recover {job.recover_epochs}"
-    return f"wristwise bench pruning {job.case}" + " --quick" * job.quick + recover
+def _command(jobs: Sequence[Job]) -> str:
+    """Return the command line that makes these jobs."""
+    first = jobs[0]
+    methods = list(dict.fromkeys(job.method.name for job in jobs))
+    flags = [
+        "" if methods == [m.name for m in METHODS] else f' --methods "{"; ".join(methods)}"',
+        " --rates " + ",".join(f"{r:g}" for r in dict.fromkeys(job.rate for job in jobs)),
+        " --quick" * first.quick,
+        *(
+            f" --{name} {value}"
+            for name, value in (("recover", first.recover_epochs), ("epochs", first.epochs), ("per-set", first.per_set))
+            if value is not None
+        ),
+    ]
+    return f"wristwise bench pruning {first.case}" + "".join(flags)
 
 
 def _short(value: Any) -> Any:

@@ -51,9 +51,12 @@ class Case:
     mode: str = "float32"
     judge: Callable[[Outputs, Outputs], float] | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    measure: Callable[[Any], float] | None = None
 
     def error(self, model: Any) -> float:
         """Return the error of a model on the held-out rows."""
+        if self.measure is not None:
+            return self.measure(model)
         outputs, targets = self.answers(model)
         return (self.judge or row_error)(outputs, targets)
 
@@ -150,7 +153,14 @@ def subgroup_errors(output: NDArray[Any], target: NDArray[Any]) -> dict[str, flo
     return {f"class {k}": float((said != true)[true == k].mean()) for k in np.unique(true).tolist()}
 
 
-def task_case(name: str, *, max_rows: int = 6_000, quick: bool = False, root: Path | None = None) -> Case:
+def task_case(
+    name: str,
+    *,
+    max_rows: int = 6_000,
+    quick: bool = False,
+    per_set: int | None = None,
+    root: Path | None = None,
+) -> Case:
     """
     Return the case of a registered task: its recipe, its data sets, a quarter of the subjects held out.
 
@@ -162,6 +172,8 @@ def task_case(name: str, *, max_rows: int = 6_000, quick: bool = False, root: Pa
         At most so many training rows (and a third as many held-out ones), spread evenly, so that a sweep ends.
     quick : bool
         Four recordings a data set and the recipe's quick epochs.
+    per_set : int, optional
+        At most so many recordings of each data set.
     root : Path, optional
         Folder of data sets; default: WRISTWISE_DATA.
     """
@@ -171,7 +183,7 @@ def task_case(name: str, *, max_rows: int = 6_000, quick: bool = False, root: Pa
     from models.training.folds import subject_folds
 
     chosen = recipe(name)
-    recordings = load(chosen, root or data_root(), per_set=4 if quick else None)
+    recordings = load(chosen, root or data_root(), per_set=per_set or (4 if quick else None))
     examples = chosen.examples(recordings, seed=0)
     train, test = next(iter(subject_folds(examples.subject, 4, 0)))
     own = _at_most(examples.take(train), max_rows)

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from models.pruning.target import Footprint, Pruned
+from models.pruning.plan import PruningPlan
+from models.pruning.target import Footprint, PlanLike, Pruned
 
 _NOTHING = 0.02  # a saving below this share of bytes and of latency is called nothing
 
@@ -80,11 +81,17 @@ def _markdown(found: Pruned, name: str) -> str:
     lines += [f"| {what} | {number(a)} | {number(b)} | {number(c)} |" for what, a, b, c in rows]
     if bought_nothing(found.dense, found.measured):
         lines += ["", "**This prune bought nothing**: bytes, latency and arena moved by less than 2 %."]
-    lines += ["", "## What went", "", "| layers | units | left | why |", "|---|---:|---:|---|"]
-    lines += [
-        f"| {', '.join(c.layers)} | {c.n_units} | {c.n_units - len(c.remove)} | {c.why} |" for c in found.plan.cuts
-    ]
+    lines += ["", "## What went", "", *_what_went(found.plan)]
     return "\n".join([*lines, "", "![Pareto](pareto.png)", ""])
+
+
+def _what_went(plan: PlanLike) -> list[str]:
+    if not isinstance(plan, PruningPlan):
+        return ["```json", plan.to_json(), "```"]
+    lines = ["| layers | units | left | why |", "|---|---:|---:|---|"]
+    return lines + [
+        f"| {', '.join(c.layers)} | {c.n_units} | {c.n_units - len(c.remove)} | {c.why} |" for c in plan.cuts
+    ]
 
 
 def number(value: float | None) -> str:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,50 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.export.c_array import to_c_array
-from models.export.convert import Mode, to_tflite
+from models.export.convert import Mode
 from models.export.gate import run_gate
 from models.pruning.calibration import Calibration, read_calibration
+from models.pruning.cases import Case
 from models.pruning.errors import CalibrationError, PruningError
-from models.pruning.importance import importance_named
 from models.pruning.plan import PruningPlan
-from models.pruning.recovery import recovery, train
+from models.pruning.recovery import train
 from models.pruning.report import FrontPoint, write_report
+from models.pruning.request import Request, prune_case
 from models.pruning.surgery import apply_plan
-from models.pruning.target import Footprint, Pruned, footprint, prune_to
-
-_REPRESENTATIVE = 100
-
-
-@dataclass(frozen=True)
-class Request:
-    """
-    What is asked of a saved model.
-
-    Attributes
-    ----------
-    max_loss : str, optional
-        Allowed rise of the loss: absolute (``0.1``) or relative to the dense model's (``0.5%``).
-    plan : PruningPlan, optional
-        Apply this (edited) plan instead of searching for one.
-    importance : str
-        Name of the importance.
-    loss : str
-        A Keras loss.
-    epochs : int
-        Of recovery; 0 for none.
-    """
-
-    max_bytes: float | None = None
-    max_latency_us: float | None = None
-    max_arena_bytes: float | None = None
-    max_loss: str | None = None
-    plan: PruningPlan | None = None
-    importance: str = "taylor"
-    loss: str = "mse"
-    mode: Mode = "float32"
-    epochs: int = 5
-    seed: int = 0
-    round_to: int | None = None
+from models.pruning.target import Pruned
 
 
 def load_model(path: Path) -> Any:
@@ -99,24 +65,6 @@ def divided(data: Calibration, subjects: NDArray[Any] | None, seed: int) -> tupl
     return data.take(~out), data.take(out)
 
 
-def allowed_rise(text: str | None, dense_loss: float) -> float | None:
-    """
-    Return the allowed rise of the loss: ``"0.1"`` is absolute, ``"0.5%"`` relative to the dense model's loss.
-
-    Examples
-    --------
-    >>> allowed_rise("2%", 5.0)
-    0.1
-    """
-    if text is None:
-        return None
-    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*", text)
-    if match is None:
-        raise PruningError(f"--max-loss must be a number or a percentage such as 0.5%, got {text!r}")
-    value = float(match[1])
-    return value / 100 * dense_loss if match[2] else value
-
-
 def prune_saved(path: Path, calibration: Path | None, request: Request, out: Path) -> Pruned:
     """
     Prune a saved model and write the pruned ``.keras``, the ``.tflite``, the C array, the plan and a report.
@@ -136,55 +84,24 @@ def prune_saved(path: Path, calibration: Path | None, request: Request, out: Pat
             "pruning needs data to measure what is lost; give --calibration FILE.npz with arrays named like the "
             f"inputs {list(model.input_names)} and outputs {list(model.output_names)} of the model (or x and y)"
         )
+    case = saved_case(model, calibration, request)
+    found = prune_case(case, model, request)
+    write_outcome(found, front_of(found, model, case.error), case.representative(), request.mode, path.stem, out)
+    return found
+
+
+def saved_case(model: Any, calibration: Path, request: Request) -> Case:
+    """Return the case of a saved model: its loss on held-out rows is its error, recovery trains on the others."""
     data = read_calibration(calibration, model, request.loss)
     with np.load(calibration, allow_pickle=False) as stored:
         subjects = np.asarray(stored["subject"]) if "subject" in stored.files else None
     own, held = divided(data, subjects, request.seed)
-    representative = dict(zip(model.input_names, own.take(_REPRESENTATIVE).rows_for(model), strict=True))
-    found = _search(model, own, held, request, representative)
-    write_outcome(found, front_of(found, model, held.loss_of), representative, request.mode, path.stem, out)
-    return found
 
+    def fit(one: Any, epochs: int, seed: int, teacher: Any, callbacks: Sequence[Any]) -> None:
+        train(one, own, epochs=epochs, teacher=teacher, seed=seed, callbacks=tuple(callbacks))
 
-def _search(model: Any, own: Calibration, held: Calibration, request: Request, representative: Any) -> Pruned:
-    tune = recovery(own, epochs=request.epochs, seed=request.seed) if request.epochs else None
-    if request.plan is not None:
-        return _as_planned(model, request, own, held, representative)
-    return prune_to(
-        model,
-        evaluate=held.loss_of,
-        max_bytes=request.max_bytes,
-        max_latency_us=request.max_latency_us,
-        max_arena_bytes=request.max_arena_bytes,
-        max_loss_rise=allowed_rise(request.max_loss, held.loss_of(model)),
-        fine_tune=tune,
-        importance=importance_named(request.importance, own, request.seed),
-        mode=request.mode,
-        representative=representative,
-        round_to=request.round_to,
-    )
-
-
-def _as_planned(model: Any, request: Request, own: Calibration, held: Calibration, representative: Any) -> Pruned:
-    """Apply a given plan, recover, measure."""
-    plan = request.plan
-    if plan is None:
-        raise PruningError("no plan was given")
-    cut = apply_plan(model, plan)
-    if request.epochs:
-        train(cut, own, epochs=request.epochs, teacher=model, seed=request.seed)
-    tflite = to_tflite(cut, request.mode, representative)
-    dense = footprint(to_tflite(model, request.mode, representative))
-    return Pruned(
-        cut,
-        tflite,
-        plan,
-        dense,
-        footprint(tflite),
-        Footprint(float("nan")),
-        held.loss_of(model),
-        held.loss_of(cut),
-        None,
+    return Case(
+        model.name, request.loss, lambda _: model, fit, own, held, 0, request.epochs, request.mode, measure=held.loss_of
     )
 
 
@@ -214,7 +131,7 @@ def front_of(found: Pruned, model: Any, loss_of: Callable[[Any], float]) -> list
     from models.pruning.allocation import knapsack
 
     points = [FrontPoint("dense", found.dense.bytes, found.loss_dense)]
-    if found.curves is not None:
+    if found.curves is not None and isinstance(found.plan, PruningPlan):
         most = sum(max(o.saves["bytes"] for o in many) for many in found.curves.options.values())
         share_of = found.dense.bytes / max(found.plan.before["weight_bytes"], 1)
         for share in (0.2, 0.4, 0.6, 0.8):

@@ -14,14 +14,13 @@ def jobs_for(
     methods: Sequence[Method] = METHODS,
     rates: Sequence[float] = RATES,
     seeds: Sequence[int] = SEEDS,
-    quick: bool = False,
-    recover_epochs: int | None = None,
+    **options: Any,
 ) -> Iterator[Job]:
-    """Yield every job of a sweep, seed by seed, so that an interrupted one has whole seeds."""
+    """Yield every job of a sweep, seed by seed, so that an interrupted one has whole seeds; `options` as of `Job`."""
     for seed in seeds:
         for method in methods:
             for rate in rates:
-                yield Job(case, method, rate, seed, quick, recover_epochs)
+                yield Job(case, method, rate, seed, **options)
 
 
 def finished(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:

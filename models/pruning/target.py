@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from models.export.convert import Mode, to_tflite
 from models.export.measure import arena_bytes, latency_us, sizes
@@ -17,7 +17,15 @@ from models.pruning.predict import predict_size
 from models.pruning.surgery import apply_plan
 
 FineTune = Callable[[Any, Any], None]  # (model, teacher): trains the model in place
-_BYTES_PER_WEIGHT = {"float32": 4.0, "float16": 2.0, "int8": 1.0, "weight_int8": 1.0}
+BYTES_PER_WEIGHT = {"float32": 4.0, "float16": 2.0, "int8": 1.0, "weight_int8": 1.0}
+
+
+class PlanLike(Protocol):
+    """Whatever says what went: units, parts, or zeros."""
+
+    def to_json(self) -> str:
+        """Return it as JSON."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class Pruned:
     ----------
     model : tf_keras.Model
     tflite : bytes
-    plan : PruningPlan
+    plan : PruningPlan, StructurePlan or MaskPlan
         What went from the dense model, and why.
     dense, measured, predicted : Footprint
     loss_dense, loss : float
@@ -67,7 +75,7 @@ class Pruned:
 
     model: Any
     tflite: bytes
-    plan: PruningPlan
+    plan: PlanLike
     dense: Footprint
     measured: Footprint
     predicted: Footprint
@@ -109,7 +117,7 @@ class _Job:
 
     def predict(self, plan: PruningPlan) -> Footprint:
         """Predict the file of a plan: weights exactly, the rest of the file as in the dense one."""
-        per_weight = _BYTES_PER_WEIGHT[self.mode]
+        per_weight = BYTES_PER_WEIGHT[self.mode]
         widths = {c.group: c.n_units - len(c.remove) for c in plan.cuts}
         saved = {n: next(o for o in self.curves.options[n] if o.width == w).saves for n, w in widths.items()}
         bytes_ = self.dense.bytes - per_weight * (plan.before["parameters"] - plan.after["parameters"])
@@ -237,7 +245,7 @@ def _to_size(job: _Job, rounds: int) -> Pruned:
     """Tighten the knapsack until the measured file fits."""
     limits = _limits(job)
     _refuse_impossible(job)
-    scale = {"bytes": _BYTES_PER_WEIGHT[job.mode] / 4, "latency": 1.0, "arena": 1.0}
+    scale = {"bytes": BYTES_PER_WEIGHT[job.mode] / 4, "latency": 1.0, "arena": 1.0}
     if "arena" in limits:
         scale["arena"] = job.dense.arena / max(predict_size(job.curves.graph).arena_bytes, 1)
     needed = {n: max(0.0, have - limit) / scale[n] for n, (have, limit) in limits.items()}
@@ -265,7 +273,7 @@ def _solve(job: _Job, needed: dict[str, float]) -> PruningPlan:
         over = job.predict(plan).bytes - limit if limit is not None else 0.0
         if over <= 0:
             return plan
-        needed["bytes"] += over * 4 / _BYTES_PER_WEIGHT[job.mode]
+        needed["bytes"] += over * 4 / BYTES_PER_WEIGHT[job.mode]
     return plan
 
 

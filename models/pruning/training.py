@@ -10,6 +10,7 @@ from models.pruning.calibration import Calibration
 from models.pruning.errors import PruningError
 from models.pruning.graph import trace
 from models.pruning.importance import L2Norm
+from models.pruning.plan import PruningPlan
 from models.pruning.planner import Importance, plan_pruning
 from models.pruning.schedule import Constant, Polynomial, Schedule
 from models.pruning.surgery import apply_plan, copy_exposing
@@ -125,9 +126,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Iterated:
-    """The model of the last step that was kept, all steps, and why it ended."""
+    """The model of the last step that was kept, the plan that leads there from the dense one, all steps, the end."""
 
     model: Any
+    plan: PruningPlan
     steps: tuple[Step, ...] = field(default_factory=tuple)
     ended: str = "all steps done"
 
@@ -165,6 +167,8 @@ def prune_iteratively(
     limit = base + tolerance * abs(base)
     score = L2Norm() if importance is None else importance
     current, steps, before = model, [], 0.0
+    keep = {group.name: list(range(len(group))) for group in trace(model).groups}
+    whole = {name: list(units) for name, units in keep.items()}
     for rate in rates:
         share = 1 - (1 - rate) / (1 - before)
         plan = plan_pruning(current, score, ratio=share, scope=scope, round_to=round_to)
@@ -176,6 +180,14 @@ def prune_iteratively(
         steps.append(Step(rate, loss_cut, loss, cut.count_params(), kept))
         if not kept:
             why = f"loss {loss:.4g} had not come back to {limit:.4g} at rate {rate:.0%}; that step was taken back"
-            return Iterated(current, tuple(steps), why)
+            return Iterated(current, _plan_of(model, whole, keep), tuple(steps), why)
         current, before = cut, rate
-    return Iterated(current, tuple(steps))
+        for one in plan.cuts:
+            gone = set(one.remove)
+            keep[one.group] = [unit for place, unit in enumerate(keep[one.group]) if place not in gone]
+    return Iterated(current, _plan_of(model, whole, keep), tuple(steps))
+
+
+def _plan_of(model: Any, whole: dict[str, list[int]], keep: dict[str, list[int]]) -> PruningPlan:
+    """Return the plan from the dense model to what all steps together kept."""
+    return plan_pruning(model, keep={name: units for name, units in keep.items() if units != whole[name]})

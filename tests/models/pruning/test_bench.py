@@ -29,7 +29,7 @@ def small(monkeypatch):
     import dataclasses
 
     case = dataclasses.replace(representative_case("two-branch", 256), epochs=2, recover_epochs=1)
-    monkeypatch.setattr(bench, "case_of", lambda name, quick, recover=None: case)
+    monkeypatch.setattr(bench, "case_of", lambda *options: case)
     return case
 
 

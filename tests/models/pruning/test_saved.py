@@ -12,7 +12,8 @@ from data.errors import WristwiseError  # noqa: E402
 from models.pruning import PruningPlan  # noqa: E402
 from models.pruning.errors import CalibrationError, PruningError  # noqa: E402
 from models.pruning.report import FrontPoint, bought_nothing, undominated  # noqa: E402
-from models.pruning.saved import Request, allowed_rise, divided, load_model, prune_saved  # noqa: E402
+from models.pruning.request import Request, allowed_rise  # noqa: E402
+from models.pruning.saved import divided, load_model, prune_saved  # noqa: E402
 from models.pruning.target import Footprint  # noqa: E402
 from tests.models.pruning.nets import answer, cnn, inputs_for  # noqa: E402
 
@@ -63,6 +64,44 @@ def test_an_edited_plan_can_be_applied(saved, tmp_path) -> None:
     found = prune_saved(saved / "watch-net.keras", saved / "data.npz", Request(plan=plan, epochs=0), tmp_path)
 
     assert found.model.get_layer("conv1").filters == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "check"),
+    [
+        (
+            ["--method", "l1", "--target", "0.5", "--schedule", "iterative"],
+            lambda m: m.get_layer("conv1").filters <= 12,
+        ),
+        (
+            ["--method", "weights-taylor", "--target", "0.5", "--schedule", "polynomial"],
+            lambda m: (m.get_layer("conv1").kernel.numpy() == 0).mean() > 0.2,
+        ),
+        (["--method", "layers", "--target", "1"], lambda m: len(m.layers) < len(cnn().layers)),
+    ],
+    ids=["iterative units", "polynomial weights", "layers"],
+)
+def test_methods_are_chosen_by_name(arguments, check, saved, tmp_path) -> None:
+    result = run(
+        str(saved / "watch-net.keras"), "--calibration", str(saved / "data.npz"), *arguments, "--epochs", "2",
+        "--max-loss", "1000%", "--out", str(tmp_path),
+    )  # fmt: skip
+
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert check(load_model(tmp_path / "watch-net.keras"))
+
+
+def test_methods_that_do_not_go_with_a_schedule_or_network_say_so(saved, tmp_path) -> None:
+    data = ["--calibration", str(saved / "data.npz"), "--out", str(tmp_path)]
+    for arguments, message in (
+        (["--method", "magic", "--target", "0.5"], "no method is named 'magic'"),
+        (["--method", "l2", "--target", "0.5", "--schedule", "polynomial"], "is for single weights"),
+        (["--method", "weights-threshold", "--target", "0.5", "--schedule", "iterative"], "is for units"),
+        (["--method", "paths", "--target", "1"], "has 0 paths that can be cut"),
+        (["--method", "sensors", "--keep", "ppg"], "must be some, not all"),
+    ):
+        result = run(str(saved / "watch-net.keras"), *data, *arguments)
+        assert message in str(result.exception), (result.output, result.exception)
 
 
 def test_wrong_use_ends_in_one_sentence(saved, tmp_path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 tf_keras = pytest.importorskip("tf_keras")
 
-from models.pruning import Calibration  # noqa: E402
+from models.pruning import Calibration, apply_plan  # noqa: E402
 from models.pruning.errors import CalibrationError, PlanError, PruningError  # noqa: E402
 from models.pruning.schedule import Constant, OneShot, Polynomial, staircase  # noqa: E402
 from models.pruning.training import prune_iteratively, train_sparse, train_sparse_tfmot  # noqa: E402
@@ -133,6 +133,11 @@ def test_iteration_reaches_the_rate_asked_for() -> None:
     result = prune_iteratively(model, staircase(0.6, 2), recover=lambda _: None, measure=lambda _: 1.0, scope="local")
 
     assert result.ended == "all steps done"
+    batch = inputs_for(model)
+    for stepwise, at_once in zip(
+        answer(result.model, batch), answer(apply_plan(model, result.plan), batch), strict=True
+    ):
+        np.testing.assert_allclose(stepwise, at_once, atol=1e-6)
     assert result.model.get_layer("acc_conv").filters == pytest.approx(0.4 * 8, abs=1)
 
 
