@@ -87,3 +87,25 @@ def pages(
     from models.pruning.bench_pages import write_pages
 
     typer.echo(f"written: {', '.join(str(p) for p in write_pages(results, docs))}")
+
+
+@app.command("heart-rate")
+def heart_rate(
+    peers: Annotated[bool, typer.Option("--peers", help="neurokit2 and heartpy on the same windows.")] = False,
+    out: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = _WORK / "heart-rate",
+) -> None:
+    """Folds by subject over three seeds (resumes; an hour), or --peers: other people's tools (three minutes)."""
+    from data.errors import MissingExtraError
+
+    try:
+        from benchmarks import heart_rate as folds
+        from benchmarks import peers_heart_rate
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this benchmark needs the source tree, and the extras train and peers ({error}); clone the repository and "
+            "run: pip install -e '.[train,peers]'"
+        ) from error
+    if peers:
+        peers_heart_rate.main()
+    else:
+        folds.bench(out)

@@ -1,0 +1,173 @@
+"""
+The heart-rate tables: folds by subject over three seeds, dense beside pruned; across data sets; arm exercise unseen.
+
+    python -m benchmarks.heart_rate --out runs/bench/heart-rate          # resumes; about an hour on one core
+    python -m benchmarks.heart_rate --out runs/bench/heart-rate --summary
+
+Every job is one training, kept in `--out` as a JSON of per-window rows; the summary is made from those alone, into
+`benchmarks/results/heart_rate.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.heart_rate_pictures import draw
+from benchmarks.heart_rate_summary import summary
+from data.location import data_root
+from data.recording import Recording
+from models.networks.heart_rate import RECIPE
+from models.run import stages
+from models.run.loading import load
+from models.runtime import Model
+from models.training.folds import subject_folds
+from models.training.recipe import Examples
+from pipelines.task import Windows
+
+FOLDS, SEEDS = 3, (0, 1, 2)
+EPOCHS, RECOVER_EPOCHS = 2, 2
+# No gate and the bare belief's width: both are calibrated afterwards, on other subjects' rows.
+_RAW = {"width_add": 0.0, "width_scale": 1.0, "gate": 0.0}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: who is trained on, who is scored."""
+
+    name: str
+    seed: int
+    train: frozenset[str]  # recordings, as dataset/id
+    test: frozenset[str]
+
+
+def set_of(recording: Recording) -> str:
+    """Return the row of the tables that a recording belongs to: its data set, arm exercise apart."""
+    return "spc-arm" if recording.meta.get("activity") == "arm exercise" else recording.dataset
+
+
+def key(recording: Recording) -> str:
+    """Return the recording's name in tables."""
+    return f"{recording.dataset}/{recording.id}"
+
+
+def jobs(recordings: Sequence[Recording]) -> Iterator[Job]:
+    """Yield the trainings, the most telling first."""
+    every = {key(r) for r in recordings}
+    arm = {key(r) for r in recordings if set_of(r) == "spc-arm"}
+    for seed in SEEDS:
+        # Folds within each set, so that every fold trains on all of them.
+        tested: list[set[str]] = [set() for _ in range(FOLDS)]
+        for name in dict.fromkeys(map(set_of, recordings)):
+            own = [r for r in recordings if set_of(r) == name]
+            for k, (_, test) in enumerate(subject_folds([r.subject for r in own], FOLDS, seed)):
+                tested[k] |= {key(r) for r, use in zip(own, test, strict=True) if use}
+        for k, test_keys in enumerate(tested):
+            yield Job(f"fold{k}-seed{seed}", seed, frozenset(every - test_keys), frozenset(test_keys))
+        if seed == 0:
+            yield Job("no-arm", 0, frozenset(every - arm), frozenset(arm))
+            for name in ("spc2015", "bami-1", "wrist"):
+                own_keys = {key(r) for r in recordings if set_of(r) == name}
+                yield Job(f"only-{name}", 0, frozenset(own_keys), frozenset(every - own_keys))
+
+
+def rows_of(outputs: Any, windows: Windows, recording: Recording) -> list[list[float]]:
+    """Return [end s, reference, estimate, bare half width, quality, 1] of each window with a reference."""
+    decoder = RECIPE.task.decoder(config=_RAW)
+    scored: list[list[float]] = RECIPE.task.score(decoder.update(outputs, windows), recording)["windows"]
+    return scored
+
+
+def run_job(job: Job, recordings: Sequence[Recording], examples: Examples, out: Path) -> None:
+    """Train the dense parent, prune and quantise it, and keep what both say of the job's test recordings."""
+    # Drawn recordings belong to nobody and are always trained on.
+    names = np.array([f"{d}/{r}" for d, r in zip(*_parts(examples), strict=True)])
+    own = examples.take(np.isin(names, list(job.train)) | np.char.startswith(names, "synthetic/"))
+    dense = stages.train(RECIPE, own, seed=job.seed, epochs=EPOCHS)
+    pruned, method = stages.prune(RECIPE, dense, own, seed=job.seed, epochs=RECOVER_EPOCHS)
+    few = own.take(np.linspace(0, len(own) - 1, 400).astype(np.intp))
+    few = replace(few, inputs={"spectra": few.inputs["spectra"].astype(np.float32)})
+    tflite = stages.export(RECIPE, pruned, few)
+    folder = out / job.name
+    bundle = stages.bundle(RECIPE, tflite, few, [], folder, {"method": method, "training": {}, "parent": {}})
+    model = Model(bundle)
+    result: dict[str, Any] = {"job": job.name, "seed": job.seed, "bytes": len(tflite), "method": method, "rows": {}}
+    for recording in recordings:
+        if key(recording) in job.test:
+            windows = RECIPE.task.prepare(recording)
+            logits = dense.predict(windows.inputs["spectra"], batch_size=256, verbose=0)
+            result["rows"][key(recording)] = {
+                "set": set_of(recording),
+                "subject": recording.subject,
+                "activity": recording.meta.get("activity", ""),
+                "dense": rows_of({"logits": logits}, windows, recording),
+                "pruned": rows_of(model.predict(windows), windows, recording),
+            }
+    dense.save(folder / "dense.keras")
+    (out / f"{job.name}.json").write_text(json.dumps(result), encoding="utf-8")
+
+
+def _parts(examples: Examples) -> tuple[list[str], list[str]]:
+    sets = [_SET_OF_SUBJECT[str(s).split("-")[0].split("_")[0]] for s in examples.subject]
+    return sets, [str(r) for r in examples.recording]
+
+
+_SET_OF_SUBJECT = {"spc": "spc2015", "bami1": "bami-1", "wrist": "wrist", "exercise": "synthetic"}
+
+
+def bench(out: Path, *, only: str = "", train: bool = True) -> None:
+    """Run the jobs that are not there yet, then write the summary of all."""
+    out.mkdir(parents=True, exist_ok=True)
+    if train:
+        from models.tensorflow_setup import quiet
+
+        quiet()
+        recordings = load(RECIPE, data_root())
+        examples = _kept_examples(recordings, out / "examples.npz")
+        for job in jobs(recordings):
+            if job.name.startswith(only) and not (out / f"{job.name}.json").is_file():
+                print(job.name, flush=True)
+                run_job(job, recordings, examples, out)
+    results = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(out.glob("*.json"))]
+    table = summary(results)
+    path = Path(__file__).parent / "results" / "heart_rate.json"
+    path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    draw(results, Path(__file__).parents[1] / "docs" / "pictures")
+    print(json.dumps({k: v for k, v in table.items() if k != "per_recording"}, indent=1))
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--summary", action="store_true", help="write the summary of what is there, train nothing")
+    parser.add_argument("--only", default="", help="jobs whose name begins so")
+    arguments = parser.parse_args()
+    bench(arguments.out, only=arguments.only, train=not arguments.summary)
+
+
+def _kept_examples(recordings: Sequence[Recording], path: Path) -> Examples:
+    """Return the training rows, made once: they are the same for every job."""
+    if not path.is_file():
+        made = RECIPE.examples(recordings, seed=0)
+        half = made.inputs["spectra"].astype(np.float16)  # steps of 1/2000: far below int8's
+        np.savez(
+            path, spectra=half, logits=made.targets["logits"], weight=made.weight, subject=made.subject,
+            recording=made.recording,
+        )  # fmt: skip
+    with np.load(path) as kept:
+        # Half precision in memory too (400 MB less); a batch is widened when it is disturbed.
+        return Examples(
+            {"spectra": kept["spectra"]}, {"logits": kept["logits"]}, kept["weight"],
+            kept["subject"], kept["recording"],
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
