@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from models.training.recipe import Examples, KerasModel, Progress, PruneTarget
 from pipelines.heart_rate import DEFAULTS, TASK, soft_target
 from pipelines.heart_rate_scores import reference_bpm
 from pipelines.pulse_features import ACC_NAMES, N_BINS, N_PPG_PLANES, PLANES, PPG_NAMES
+from pipelines.task import Task
 
 _BATCH = 64
 _LEARNING_RATE = 3e-3
@@ -32,9 +33,9 @@ _KIND_WEIGHT = {"real": 1.0, "single": 0.6, "faster": 0.6, "other pulse": 0.8, "
 class HeartRateRecipe:
     """See `models.training.recipe.Recipe`."""
 
-    task = TASK
-    datasets = TASK.datasets
-    export_mode = "int8"
+    task: Task = TASK
+    datasets: tuple[str, ...] = TASK.datasets
+    export_mode: Literal["float32", "float16", "int8", "weight_int8"] = "int8"
     sequence = False
     epochs = 3
     quick_epochs = 2
