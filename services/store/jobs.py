@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, or_, select, update
 
 from services.store.store import now_us
 from services.store.tables import jobs
@@ -80,17 +80,20 @@ def want(
     conn.execute(update(jobs).where(here).values(wanted=row.wanted + 1, **values))
 
 
+def any_due(conn: Connection, kinds: Sequence[str]) -> bool:
+    """Return whether there is anything to claim: a read, where `claim` must write."""
+    return conn.execute(_due(kinds, now_us()).limit(1)).first() is not None
+
+
+def _due(kinds: Sequence[str], now: int) -> Select[Any]:
+    free = or_(jobs.c.lease_us.is_(None), jobs.c.lease_us < now)
+    return select(jobs).where(jobs.c.dead.is_(False), jobs.c.due_us <= now, free, jobs.c.kind.in_(kinds))
+
+
 def claim(conn: Connection, owner: str, kinds: Sequence[str], limit: int) -> list[Job]:
     """Lease up to `limit` due jobs of `kinds`, those of a worker that died among them."""
     now = now_us()
-    free = or_(jobs.c.lease_us.is_(None), jobs.c.lease_us < now)
-    query = (
-        select(jobs)
-        .where(jobs.c.dead.is_(False), jobs.c.due_us <= now, free, jobs.c.kind.in_(kinds))
-        .order_by(jobs.c.due_us)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    query = _due(kinds, now).order_by(jobs.c.due_us).limit(limit).with_for_update(skip_locked=True)
     return [_lease(conn, row, owner, now) for row in conn.execute(query).all()]
 
 

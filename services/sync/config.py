@@ -52,6 +52,7 @@ class Settings:
     metrics_token: str = _setting("", "bearer token that /metrics asks for; empty: it is open")
     night_quiet_s: int = _setting(120, "whole nights are computed once nothing has come for so long ...")
     night_every_s: int = _setting(3600, "... but at least this often while samples come")
+    insight_every_s: int = _setting(120, "how often context, findings and reminders are brought up to date")
     workers: int = _setting(1, "worker threads beside the API in `serve`")
     threads: int = _setting(16, "threads of one API process")
 

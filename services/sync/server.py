@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from services.insight.follow import Follower
@@ -77,11 +78,13 @@ class Workers:
     """Worker threads beside an API, or alone."""
 
     def __init__(self, store: Store, settings: Settings, abilities: Sequence[Ability] | None = None) -> None:
+        # Windows are small matrices: BLAS threads would only wait for each other (measured: four times the CPU).
+        threadpool_limits(1, user_api="blas")
         known = shipped_abilities() if abilities is None else abilities
         night = Night(settings.night_quiet_s, settings.night_every_s)
         handlers = {DELIVER: deliverer(record_body, bool(settings.private_hooks))}
         self._workers = [Worker(store, known, handlers, night) for _ in range(settings.workers)]
-        self._follower = Follower(store)
+        self._follower = Follower(store, settings.insight_every_s)
         self._threads = [
             threading.Thread(target=w.run, name=f"worker-{i}", daemon=True) for i, w in enumerate(self._workers)
         ]

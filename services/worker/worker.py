@@ -93,6 +93,9 @@ class Worker:
 
     def step(self) -> int:
         """Do one group of jobs and return how many there were."""
+        # Looking first: a claim is a commit, and a commit wakes whoever waits for one, ourselves too.
+        if not self._store.read(lambda conn: jobs.any_due(conn, list(self._handlers))):
+            return 0
         claimed = self._store.write(lambda conn: jobs.claim(conn, self._owner, list(self._handlers), GROUP))
         failpoint("worker.claimed")
         done = [outcome for job in claimed if (outcome := self._try(job)) is not None]
