@@ -96,7 +96,7 @@ def entry() -> dict:
         {"seed": s, "error": 5.0 + s, "bytes": 1000, "gzip": 900, "latency_us": 10, "arena": 500} for s in (0, 1, 2)
     ]
     rows = [
-        {"method": name, "rate": 0.8, "seed": s, "error": 5.0 + s + rise, "parameters": 9, "macs": 9, "bytes": size,
+        {"method": name, "part": name.split(",")[0], "rate": 0.8, "seed": s, "error": 5.0 + s + rise, "parameters": 9, "macs": 9, "bytes": size,
          "gzip": size, "latency_us": 10, "arena": 500, "predicted_bytes": None}
         for name, rise, size in (("units, L2, local", 0.0, 300), ("from scratch at that size", 1.0, 300),
                                  ("weights, Taylor, local", 2.0, 1000))
@@ -133,3 +133,22 @@ def test_the_page_is_made_of_result_files(tmp_path) -> None:
     assert "| heart rate | -50%, -30%, +5% | -70%, +0% (units, L2, local, 80%)" in text
     assert write_pages(results, docs)
     assert (docs / "pruning.md").read_text() == text
+
+
+def test_goals_count_only_files_that_did_no_harm() -> None:
+    from benchmarks.pruning import case_goals
+
+    def link(method: str, error: float, gzip: int, us: float) -> list[dict]:
+        return [
+            {"method": method, "mode": "int8", "seed": s, "error": error + 0.01 * s, "gzip": gzip,
+             "container": gzip // 2, "latency_us": us} for s in (0, 1, 2)
+        ]  # fmt: skip
+
+    found = entry() | {
+        "chain": link("dense", 1.0, 1000, 8.0) + link("... a", 1.0, 90, 2.0) + link("... b", 2.0, 10, 1.0)
+    }
+    goals = case_goals(found)
+
+    assert [g["measured"] for g in goals[:3]] == ["11.1x (a, int8)", "22.2x (a, int8)", "4.0x (a, int8)"]
+    assert all(g["reached"] for g in goals)
+    assert "pruned beats from scratch" in goals[3]["goal"]
