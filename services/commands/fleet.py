@@ -48,7 +48,7 @@ def fleet(
     options = FleetOptions(
         watches, hours, speed, threads, offline_hours, RunOptions(seed=seed, drop=drop, duplicate=duplicate)
     )
-    worn = open_recording(recording, seed, 600.0)
+    worn = open_recording(recording, seed, 600.0, eventful=False)
     ships = Fleet(server, worn, companions(server, accounts, user), options)
     try:
         with _table(watches) as show:

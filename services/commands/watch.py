@@ -70,8 +70,8 @@ def watch(
         raise typer.Exit(1)
 
 
-def open_recording(name: str, seed: int, seconds: float) -> Recording:
-    """Return the recording of that path, or a synthetic one of `seconds`.
+def open_recording(name: str, seed: int, seconds: float, *, eventful: bool = True) -> Recording:
+    """Return the recording of that path, or a synthetic one of `seconds`: a day with a fall if there is time for it.
 
     Raises
     ------
@@ -79,8 +79,11 @@ def open_recording(name: str, seed: int, seconds: float) -> Recording:
         If there is no WFDB record of that name.
     """
     if name == "synthetic":
+        from data.synthetic.day import day
         from data.synthetic.wearer import wearer
 
+        if eventful and seconds >= 600.0:
+            return day(minutes=seconds / 60.0, seed=seed)
         return wearer(["ppg", "acc_x", "acc_y", "acc_z"], seconds=seconds, seed=seed)
     from data.wfdb_folder import read_record
 
