@@ -6,7 +6,8 @@ from typing import Any
 from models.pruning.bench import Job, Method, dense_parent, plan_for_parameters
 from models.pruning.cases import Case
 
-_ROWS = 512
+_ROWS = 512  # for rankings of parts, by the loss
+_JUDGED = 8192  # rows that a file is run on in LiteRT, one by one
 
 
 def parts_table(case: Case, dense: Any) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def _chain_row(case: Case, model: Any, name: str, mode: str, data: bytes, seed: 
     from models.pruning.cases import row_error
     from models.pruning.target import footprint
 
-    held = case.held.take(2 * _ROWS)
+    held = case.held.take(_JUDGED)
     inputs, targets = next(Calibration(held.inputs, held.targets, batch=len(held)).batches(model))
     outputs = run_rows(load(data, "litert"), inputs)
     size, core = footprint(data), cost(data, CORTEX_M4F)

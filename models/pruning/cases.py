@@ -156,7 +156,7 @@ def subgroup_errors(output: NDArray[Any], target: NDArray[Any]) -> dict[str, flo
 def task_case(
     name: str,
     *,
-    max_rows: int = 6_000,
+    max_rows: int = 24_000,
     quick: bool = False,
     per_set: int | None = None,
     root: Path | None = None,
@@ -168,7 +168,7 @@ def task_case(
     ----------
     name : str
         Of a task with a network.
-    max_rows : int, default=6000
+    max_rows : int, default=24000
         At most so many training rows (and a third as many held-out ones), spread evenly, so that a sweep ends.
     quick : bool
         Four recordings a data set and the recipe's quick epochs.

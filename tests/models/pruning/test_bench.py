@@ -96,7 +96,8 @@ def entry() -> dict:
         {"seed": s, "error": 5.0 + s, "bytes": 1000, "gzip": 900, "latency_us": 10, "arena": 500} for s in (0, 1, 2)
     ]
     rows = [
-        {"method": name, "part": name.split(",")[0], "rate": 0.8, "seed": s, "error": 5.0 + s + rise, "parameters": 9, "macs": 9, "bytes": size,
+        {"method": name, "part": name.split(",")[0], "rate": 0.8, "seed": s, "error": 5.0 + s + rise,
+         "parameters": 9, "macs": 9, "bytes": size,
          "gzip": size, "latency_us": 10, "arena": 500, "predicted_bytes": None}
         for name, rise, size in (("units, L2, local", 0.0, 300), ("from scratch at that size", 1.0, 300),
                                  ("weights, Taylor, local", 2.0, 1000))
