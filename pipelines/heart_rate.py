@@ -96,7 +96,7 @@ def classical_logits(windows: Windows) -> NDArray[np.float32]:
     """
     planes = dict(zip(PLANES, np.moveaxis(windows.inputs["spectra"][:, 0], -1, 0), strict=True))
     pulse = planes["clean"] + 0.6 * planes["long clean"] + 0.4 * planes["clean x2"] + 0.3 * planes["ppg"]
-    return np.asarray(6.0 * (pulse - 0.3 * planes["acc"]), np.float32)
+    return np.asarray(12.0 * (pulse - 0.3 * planes["acc"]), np.float32)
 
 
 class HeartRateDecoder:
