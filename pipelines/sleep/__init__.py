@@ -1,0 +1,1 @@
+"""Sleep: counts, features for 30 s epochs, the classical rules, and a night's figures."""
