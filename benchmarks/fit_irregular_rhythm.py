@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.number_module import array_lines, header
 from data.adapters.registry import adapter
 from data.location import data_root
 from data.recording import Recording
@@ -81,7 +82,9 @@ def main() -> None:
         np.concatenate(x), np.concatenate(pulses), np.concatenate(share), np.concatenate(flutter) == 0, np.array(owner),
     )  # fmt: skip
     y = af >= 0.5
-    fold = dict(zip([r.id for r in recordings], np.random.default_rng(5).permutation(len(recordings)) % N_FOLDS))
+    fold = dict(
+        zip([r.id for r in recordings], np.random.default_rng(5).permutation(len(recordings)) % N_FOLDS, strict=True)
+    )
     which = np.array([fold[k] for k in ids])
     p, q = np.zeros(len(y)), np.zeros(len(y))
     for k in range(N_FOLDS):
@@ -130,13 +133,9 @@ def per_record(
 
 def write_model(model: dict[str, Any], threshold: float) -> None:
     """Write the module that holds the numbers."""
-    lines = ['"""Numbers of the check for atrial fibrillation; written by `python -m benchmarks.fit_irregular_rhythm`."""',
-             "", "from __future__ import annotations", "", "import numpy as np", ""]  # fmt: skip
+    lines = [*header("Numbers of the check for atrial fibrillation", "python -m benchmarks.fit_irregular_rhythm"), ""]
     for name in ("mean", "deviation", "weights"):
-        values = [f"{v:.6g}" for v in model[name]]
-        lines += [f"{name.upper()} = np.array([  # fmt: skip"]
-        lines += ["    " + ", ".join(values[k : k + 8]) + "," for k in range(0, len(values), 8)]
-        lines += ["])"]
+        lines += array_lines(name.upper(), model[name])
     lines += [f"BIAS = {model['bias']:.6g}", f"THRESHOLD = {threshold}", ""]
     (HERE.parent / "pipelines" / "irregular_rhythm_model.py").write_text("\n".join(lines), encoding="utf-8")
 
