@@ -6,8 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.sleep.score import score_parts, sleep_score
+from pipelines.sleep.stages import Stage
+from pipelines.sleep.statistics import sleep_statistics
+
 EPOCH_MIN = 0.5
 CYCLE_MIN = 90.0
+_CODES = {"W": Stage.WAKE, "L": Stage.LIGHT, "D": Stage.DEEP, "R": Stage.REM}
+_FIGURES = (
+    "efficiency", "sol_min", "waso_min", "rem_latency_min", "awakenings", "light_min", "deep_min", "rem_min",
+)  # fmt: skip
 
 
 def hypnogram(n_epochs: int, rng: np.random.Generator, *, restless: float = 1.0) -> str:
@@ -45,22 +53,14 @@ def hypnogram(n_epochs: int, rng: np.random.Generator, *, restless: float = 1.0)
 
 
 def figures(stages: str) -> dict[str, Any]:
-    """Return the night's figures under the names of docs/records.md, the hypnogram among them."""
-    asleep = [s in "LDR" for s in stages]
-    if not any(asleep):
-        return {"hypnogram": stages, "efficiency": 0.0, "sol_min": None, "waso_min": None}
-    onset, last = asleep.index(True), len(asleep) - 1 - asleep[::-1].index(True)
-    minutes = {name: stages.count(letter) * EPOCH_MIN for name, letter in (("light", "L"), ("deep", "D"), ("rem", "R"))}
-    rem = stages.find("R", onset)
-    woken = [i for i in range(onset, last) if stages[i + 1] == "W" and stages[i] != "W"]
+    """Return the night's figures under the names of docs/records.md, the hypnogram and its score among them."""
+    found = sleep_statistics(np.array([_CODES[letter] for letter in stages], np.int8))
+    named = {name: getattr(found, name) for name in _FIGURES}
     return {
         "hypnogram": stages,
-        "efficiency": round(sum(asleep) / len(stages), 3),
-        "sol_min": onset * EPOCH_MIN,
-        "waso_min": stages[onset : last + 1].count("W") * EPOCH_MIN,
-        "rem_latency_min": (rem - onset) * EPOCH_MIN if rem >= 0 else None,
-        "awakenings": len(woken),
-        **{f"{name}_min": value for name, value in minutes.items()},
+        **{name: None if np.isnan(value) else round(value, 3) for name, value in named.items()},
+        "score": sleep_score(found),
+        "score_parts": {p.name.replace(" ", "_"): round(p.weight * p.reached, 1) for p in score_parts(found)},
     }
 
 

@@ -71,7 +71,7 @@ def _steps(life: Life) -> Iterator[dict[str, Any]]:
 def _nights(life: Life) -> Iterator[dict[str, Any]]:
     for night, rmssd in zip(life.nights, life.rmssd_ms, strict=True):
         data = figures(night.hypnogram)
-        asleep_min = data.get("light_min", 0.0) + data.get("deep_min", 0.0) + data.get("rem_min", 0.0)
+        asleep_min = data["light_min"] + data["deep_min"] + data["rem_min"]
         record = _record(life, "sleep", night.first_min, night.last_min)
         yield {**record, "value": asleep_min, "quality": 0.9, "data": data}
         yield {**_record(life, "rmssd", night.first_min, night.last_min), "value": round(rmssd, 1), "quality": 0.9}

@@ -112,6 +112,8 @@ def test_a_night_has_its_stages_and_its_sums(seed: int) -> None:
     assert 0.1 < found["deep_min"] / asleep_min < 0.35
     assert 0.1 < found["rem_min"] / asleep_min < 0.35
     assert found["rem_latency_min"] > 40
+    assert found["score"] == pytest.approx(sum(found["score_parts"].values()), abs=1)
+    assert found["score"] > 60
 
 
 def test_a_night_without_sleep_has_no_latency() -> None:
