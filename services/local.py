@@ -46,7 +46,9 @@ class LocalService:
         self.path = path
         self._abilities = abilities
         given = {"store": f"sqlite:///{path}", "secret": secrets.token_hex(32)}
-        self._settings = Settings(**{**given, "rate_per_minute": 0, "signin_per_minute": 0, "night_quiet_s": 0, **settings})
+        self._settings = Settings(
+            **{**given, "rate_per_minute": 0, "signin_per_minute": 0, "night_quiet_s": 0, **settings}
+        )
         self.owner_secret = secrets.token_hex(16)
         self._running = ExitStack()
         self._port = 0
