@@ -266,7 +266,6 @@ def calm(sent: list[int], folder: Path) -> dict[str, Any]:
             )
     Worker(store, [pulse_ability()]).drain()
     state = live_state(store, USER_ID)
-    app.extensions["wristwise"].audit.flush()
     store.close()
     return state
 
@@ -289,7 +288,6 @@ def judge(url: str, outcome: dict[str, Any], folder: Path) -> dict[str, Any]:
         for change in page["changes"]:
             reader.seen.pop(change["id"], None) if change["deleted"] else reader.seen.update({change["id"]: 1})
         reader.cursor, more = page["cursor"], page["more"]
-    app.extensions["wristwise"].audit.flush()
     store.close()
     expected = calm(outcome["sent"], folder)
     live = state["records"].keys()

@@ -49,7 +49,10 @@ def people(url: str, count: int) -> list[tuple[str, str]]:
         conn.execute(insert(users), rows)
         conn.execute(
             insert(devices),
-            [{"user_id": n + 1, "device_id": f"w{n}", "name": "w", "model": "m", "created_us": 0} for n in range(count)],
+            [
+                {"user_id": n + 1, "device_id": f"w{n}", "name": "w", "model": "m", "created_us": 0}
+                for n in range(count)
+            ],
         )
         return [(f"w{n}", accounts.issue(conn, n + 1, "watch", "bench", f"w{n}").access_token) for n in range(count)]
 

@@ -8,13 +8,12 @@ import secrets
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.store import accounts
-from services.store.migrate import open_store
-from services.sync.config import Settings
+if TYPE_CHECKING:
+    from services.sync.config import Settings
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of the embedded store and its secret.")]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -29,6 +28,8 @@ def local_settings(data: Path, **given: Any) -> Settings:
 
     The secret is drawn on the first start and kept beside the store, readable by its owner only.
     """
+    from services.sync.config import Settings
+
     data.mkdir(parents=True, exist_ok=True)
     file = data / "secret"
     if not file.exists() and "WRISTWISE_SECRET" not in os.environ:
@@ -64,6 +65,7 @@ def api(
     processes: Annotated[int, typer.Option(help="Processes that answer; more than one needs PostgreSQL.")] = 1,
 ) -> None:
     """Run the API alone on the store of WRISTWISE_STORE."""
+    from services.sync.config import Settings
     from services.sync.server import Gunicorn
 
     settings = _required(Settings.from_env()).check_secret()
@@ -72,6 +74,8 @@ def api(
 
 def worker(threads: Annotated[int, typer.Option(help="Threads that work.")] = 1) -> None:
     """Run a worker alone on the store of WRISTWISE_STORE."""
+    from services.store.migrate import open_store
+    from services.sync.config import Settings
     from services.sync.server import Workers
 
     settings = _required(Settings.from_env(workers=threads))
@@ -90,6 +94,9 @@ def user_add(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Make an account and print its secret once."""
+    from services.store import accounts
+    from services.store.migrate import open_store
+
     store = open_store(local_settings(data).store)
     try:
         user_id, secret = store.write(lambda conn: accounts.create_user(conn, name))
@@ -99,6 +106,9 @@ def user_add(
 
 
 def _first_user(settings: Settings) -> None:
+    from services.store import accounts
+    from services.store.migrate import open_store
+
     store = open_store(settings.store)
     try:
         secret = store.write(lambda c: None if accounts.has_users(c) else accounts.create_user(c, "owner")[1])

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.bundle import Bundle, shipped
-from pipelines.registry import TASKS
 from services.commands.serve import DEFAULT_DATA, Data, local_settings
-from services.store import jobs, releases, upkeep
-from services.store.migrate import open_store
-from services.store.store import Store
+
+if TYPE_CHECKING:
+    from services.store.store import Store
 
 model = typer.Typer(no_args_is_help=True, help="Models over the air: keys, releases, withdrawals.")
 # Kinds that come every few seconds and are thinned with age; events and daily figures stay as they are.
@@ -22,6 +20,8 @@ THINNED = ("heart_rate", "activity", "steps", "respiration")
 
 
 def _open(data: Path) -> Store:
+    from services.store.migrate import open_store
+
     settings = local_settings(data)
     return open_store(settings.store, data_key=settings.data_key)
 
@@ -32,6 +32,9 @@ def backfill(
     wait: Annotated[bool, typer.Option(help="Stay and show how much is left.")] = False,
 ) -> None:
     """Compute history again with the present model; the workers of the service do it beside what comes in."""
+    from pipelines.registry import TASKS
+    from services.store import jobs, upkeep
+
     store = _open(data)
     try:
         name = None if task == "all" else TASKS[task].name
@@ -48,6 +51,8 @@ def backup(
     target: Annotated[Path, typer.Argument(help="File to write; must not exist.")], data: Data = DEFAULT_DATA
 ) -> None:
     """Copy an embedded store while it is being served."""
+    from services.store import upkeep
+
     store = _open(data)
     try:
         upkeep.back_up(store, target)
@@ -58,6 +63,9 @@ def backup(
 
 def retention(data: Data = DEFAULT_DATA) -> None:
     """Let old samples go, thin old estimates, purge old deletions; run it once a day."""
+    from services.store import upkeep
+    from services.store.migrate import open_store
+
     settings = local_settings(data)
     store = open_store(settings.store, data_key=settings.data_key)
     try:
@@ -73,6 +81,8 @@ def retention(data: Data = DEFAULT_DATA) -> None:
 @model.command("key")
 def model_key(path: Annotated[Path, typer.Argument(help="File for the private key; must not exist.")]) -> None:
     """Draw an Ed25519 signing key and print its public half, which watches hold."""
+    from services.store import releases
+
     typer.echo(json.dumps({"public_key": releases.public_hex(releases.new_key(path))}))
 
 
@@ -81,11 +91,15 @@ def model_publish(
     task: Annotated[str, typer.Argument(help="Task.")],
     key: Annotated[Path, typer.Option(help="Signing key.")],
     percent: Annotated[int, typer.Option(min=0, max=100, help="Share of the devices that get it.")] = 100,
-    device_class: Annotated[str, typer.Option(help="Class of device it is for.")] = releases.ANY_CLASS,
+    device_class: Annotated[str, typer.Option(help="Class of device it is for.")] = "any",
     bundle: Annotated[Path | None, typer.Option(help="Bundle folder; default: the one that is shipped.")] = None,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Sign a bundle and offer it to a share of the devices; again with more percent to widen it."""
+    from models.bundle import Bundle, shipped
+    from pipelines.registry import TASKS
+    from services.store import releases
+
     chosen = TASKS[task]
     opened = Bundle.open(bundle) if bundle else shipped(chosen)
     opened.check_task(chosen)
@@ -107,6 +121,9 @@ def model_withdraw(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Take a version back; devices are offered the newest one before it."""
+    from pipelines.registry import TASKS
+    from services.store import releases
+
     store = _open(data)
     try:
         count = store.write(lambda conn: releases.withdraw(conn, TASKS[task].name, version))

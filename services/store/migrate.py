@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from services.store.errors import StoreError
 from services.store.store import Store
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+# The newest revision in `migrations/versions` (a test compares): a store that is there already needs no Alembic.
+HEAD = "0001"
 # Any number will do, as long as every process of this program takes the same.
 _MIGRATION_LOCK = 0x57_52_53_54
 
@@ -35,26 +37,32 @@ def open_store(url: str, *, durable: bool = True, data_key: str = "") -> Store:
     return store
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+def config() -> Config:
+    """Return Alembic's configuration for this store."""
+    from alembic.config import Config
+
+    found = Config()
+    found.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return found
 
 
 def _migrate(conn: Connection) -> None:
     if conn.dialect.name == "postgresql":
         # Two processes that start together: the second waits and finds the work done.
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-    config = _config()
-    script = ScriptDirectory.from_config(config)
-    current = MigrationContext.configure(conn).get_current_revision()
-    head = script.get_current_head()
-    if current == head:
+    current = None
+    if inspect(conn).has_table("alembic_version"):
+        current = conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if current == HEAD:
         return
-    if current is not None and current not in {r.revision for r in script.walk_revisions()}:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    found = config()
+    if current is not None and current not in {r.revision for r in ScriptDirectory.from_config(found).walk_revisions()}:
         raise StoreError(
-            f"the store is at version {current!r}, which this program (up to {head!r}) does not know; "
+            f"the store is at version {current!r}, which this program (up to {HEAD!r}) does not know; "
             "upgrade wristwise, or restore a backup made before the upgrade"
         )
-    config.attributes["connection"] = conn
-    command.upgrade(config, "head")
+    found.attributes["connection"] = conn
+    command.upgrade(found, "head")

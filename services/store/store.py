@@ -57,6 +57,7 @@ class Store:
         self._listeners = threading.Condition()
         self._commits = 0
         self._closed = False
+        self._closers: list[Callable[[], None]] = []
         if url.startswith("sqlite"):
             self.engine = _sqlite_engine(url, durable, query_only=False)
             self.reader = _sqlite_engine(url, durable, query_only=True)
@@ -130,8 +131,15 @@ class Store:
         """Raise unless the store answers."""
         self.read(lambda conn: conn.exec_driver_sql("SELECT 1").scalar())
 
+    def before_close(self, work: Callable[[], None]) -> None:
+        """Have `work` done, once, before the store closes: what was gathered in memory is written then."""
+        self._closers.append(work)
+
     def close(self) -> None:
         """Finish what was submitted and let all connections go."""
+        for work in self._closers:
+            work()
+        self._closers.clear()
         self._closed = True
         if self._writer is not None:
             self._writer.close()

@@ -32,6 +32,7 @@ class Audit:
         self._waiting: Counter[tuple[int, int, str, str]] = Counter()
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
+        store.before_close(self.flush)
 
     def note(self, user_id: int, actor: str, action: str) -> None:
         """Write down that `actor` did `action` on the data of a user."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from services.insight.follow import Follower
@@ -68,7 +68,6 @@ def running(
         service: Service = app.extensions["wristwise"]
         service.stopping.set()
         server.shutdown()
-        service.audit.flush()
         server.server_close()
         workers.stop()
         store.close()
@@ -149,6 +148,5 @@ def _close(arbiter: Any, process: Any) -> None:  # noqa: ARG001
         service.stopping.set()
         if workers is not None:
             workers.stop()
-        service.audit.flush()
         service.store.close()
     _open.clear()

@@ -132,14 +132,14 @@ def _walk(
         else:
             entry = previous or ends.get(unit.first)
         row = by_first.get(unit.first)
-        if unit.frozen:
+        if unit.frozen and (row is None or row.last >= unit.last):
             previous, dirty = row, False
             continue
         if row is not None and not dirty and row.last == unit.last and not stale.touches(unit):
             previous = row
             continue
         usable = row is not None and not dirty and row.model_version == ability.version and not ability.sequence
-        if row is not None and usable and row.last <= min(stale.first, unit.last):
+        if row is not None and usable and (unit.frozen or row.last <= min(stale.first, unit.last)):
             outcome = _run(conn, boot, ability, Unit(row.last, unit.last, False, unit.rates), row, unit.first)
         else:
             outcome = _run(conn, boot, ability, unit, entry, unit.first)

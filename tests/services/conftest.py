@@ -57,7 +57,6 @@ def http(store: Store, settings: Settings) -> Iterator[FlaskClient]:
     """A client of the app on `store`."""
     app = create_app(settings, store)
     yield app.test_client()
-    app.extensions["wristwise"].audit.flush()
 
 
 @pytest.fixture
