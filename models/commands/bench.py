@@ -29,6 +29,7 @@ def pruning(
     recover: Annotated[int | None, typer.Option(help="Epochs of recovery, default: the task's, at most 6.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the dense parent, default: the task's.")] = None,
     per_set: Annotated[int | None, typer.Option(help="At most so many recordings of each data set.")] = None,
+    label: Annotated[str, typer.Option(help="Added to the name of the result file.")] = "",
     out: Annotated[Path, typer.Option(help="Where result files go.")] = _RESULTS,
     work: Annotated[Path, typer.Option(help="Where finished jobs are kept, to resume from.")] = _WORK,
 ) -> None:
@@ -53,7 +54,7 @@ def pruning(
             rows = finished(table, folder)
         else:
             rows = sweep(table, folder, n_jobs=jobs, cluster=cluster, say=lambda line: typer.echo(line, err=True))
-        path = write_result(table, rows, folder, out)
+        path = write_result(table, rows, folder, out, label)
         typer.echo(f"{len(rows)} rows in {path}")
 
 

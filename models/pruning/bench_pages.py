@@ -43,7 +43,7 @@ def write_pages(results: Path, docs: Path) -> list[Path]:
     written = [page]
     (docs / "pictures").mkdir(exist_ok=True)
     for entry in entries:
-        picture = docs / "pictures" / f"pruning_{entry['case'].replace('-', '_')}.png"
+        picture = docs / "pictures" / f"{_stem(entry)}.png"
         pareto_picture(front(entry), picture, f"{entry['case']}: mean of {len(entry['dense'])} seeds", entry["unit"])
         written.append(picture)
     parts = [line for entry in entries for line in case_lines(entry)]
@@ -54,6 +54,11 @@ def write_pages(results: Path, docs: Path) -> list[Path]:
     start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
     page.write_text(text[:start] + "\n\n" + "\n".join(parts) + "\n" + text[end:], encoding="utf-8")
     return written
+
+
+def _stem(entry: dict[str, Any]) -> str:
+    """Return the name of a result, as its file and its picture have it."""
+    return "_".join(filter(None, ("pruning", entry["case"].replace("-", "_"), entry.get("label"))))
 
 
 def front(entry: dict[str, Any]) -> list[FrontPoint]:
@@ -79,7 +84,7 @@ def case_lines(entry: dict[str, Any]) -> list[str]:
     notes = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in entry["notes"].items())
     name = entry["case"]
     return [
-        f"## {name}",
+        f"## {name}" + (f" ({entry['label']})" if entry.get("label") else ""),
         "",
         f"Error: {entry['unit']}, on subjects that no training row came from ({notes}). Dense parent: "
         f"{entry['epochs']['dense']} epochs; recovery {entry['epochs']['recovery']} epochs with the parent as teacher. "
@@ -87,7 +92,7 @@ def case_lines(entry: dict[str, Any]) -> list[str]:
         "",
         *_method_table(entry),
         "",
-        f"![{name}](pictures/pruning_{name.replace('-', '_')}.png)",
+        f"![{name}](pictures/{_stem(entry)}.png)",
         "",
         *_chain_table(entry),
         *_part_tables(entry),
@@ -108,7 +113,7 @@ def _method_table(entry: dict[str, Any]) -> list[str]:
     ]
     control = {s["rate"]: s["error"] for s in summary(entry) if s["method"].startswith("from scratch")}
     for s in summary(entry):
-        remarks = ["no harm seen"] if s["harmless"] else []
+        remarks = ["no harm seen"] if s["harmless"] else ["seeds differ too much to tell"] if s["undecided"] else []
         remarks += [] if s["bought"] else ["bought nothing"]
         if s["method"].startswith("units") and s["error"] > control.get(s["rate"], math.inf):
             remarks.append("no better than from scratch")

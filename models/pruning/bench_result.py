@@ -10,12 +10,13 @@ import numpy as np
 
 from models.pruning.bench import METHODS, Job
 
+_TOLERATED = 0.05  # of the dense error
 # Half-width factor of a 95 % interval for a mean of n: Student's t over sqrt(n).
 _T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
 
 
-def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, out: Path) -> Path:
-    """Measure the dense parents, make the tables that are made once, and write ``pruning_<case>.json``."""
+def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, out: Path, label: str = "") -> Path:
+    """Measure the dense parents, make the tables that are made once, and write ``pruning_<case>[_<label>].json``."""
     from models.pruning.bench import case_of, dense_parent, measured
     from models.pruning.bench_parts import extra_tables
     from models.pruning.report import without_nan
@@ -26,7 +27,8 @@ def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, 
     rates = tuple(dict.fromkeys(job.rate for job in jobs))
     entry = {
         "case": first.case,
-        "command": _command(jobs),
+        "label": label,
+        "command": _command(jobs) + (f" --label {label}" if label else ""),
         "unit": subject.unit,
         "mode": subject.mode,
         "epochs": {"dense": subject.epochs, "recovery": subject.recover_epochs},
@@ -37,7 +39,7 @@ def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, 
         **extra_tables(subject, folder, seeds, rates),
     }
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"pruning_{first.case.replace('-', '_')}.json"
+    path = out / f"pruning_{'_'.join(filter(None, (first.case.replace('-', '_'), label)))}.json"
     path.write_text(json.dumps(without_nan(_short(entry)), separators=(",", ":")) + "\n", encoding="utf-8")
     return path
 
@@ -86,12 +88,29 @@ def interval(differences: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
+def verdict(rise: float, low: float, base: float, n: int) -> tuple[bool, bool]:
+    """
+    Return (harmless, undecided) for a rise of the error over a dense error of `base`, `low` end of its interval.
+
+    An interval over three seeds may cover zero only because it is wide: then the seeds say nothing.
+
+    Examples
+    --------
+    >>> verdict(0.01, -0.1, 1.0, 3), verdict(0.4, -0.1, 1.0, 3), verdict(0.4, 0.2, 1.0, 3)
+    ((True, False), (False, True), (False, False))
+    """
+    covers = n > 1 and low <= 0
+    small = rise <= _TOLERATED * base
+    return covers and small, covers and not small
+
+
 def summary(entry: dict[str, Any]) -> list[dict[str, Any]]:
     """
     Return one line per method and rate: means over seeds, and the paired difference of error to the dense parent.
 
-    `harmless` says that the interval covers zero or lies below; `bought` that bytes, gzip, latency or arena fell by
-    2 % or more.
+    `harmless` says that the interval covers zero or lies below and the mean rise is at most a twentieth of the dense
+    error; `undecided` that only the first holds: the seeds differ too much to tell. `bought` says that bytes, gzip,
+    latency or arena fell by 2 % or more.
     """
     dense = {d["seed"]: d for d in entry["dense"]}
     keys = dict.fromkeys((r["method"], r["rate"]) for r in entry["rows"])
@@ -103,7 +122,8 @@ def summary(entry: dict[str, Any]) -> list[dict[str, Any]]:
         for key in ("error", "parameters", "macs", "bytes", "gzip", "latency_us", "arena", "predicted_bytes"):
             values = [r[key] for r in own if r.get(key) is not None]
             line[key] = float(np.mean(values)) if values else float("nan")
-        line["harmless"] = len(own) > 1 and low <= 0
+        base = float(np.mean([d["error"] for d in entry["dense"]]))
+        line["harmless"], line["undecided"] = verdict(mean, low, base, len(own))
         line["bought"] = any(
             line[k] < 0.98 * float(np.mean([d[k] for d in entry["dense"] if d.get(k) is not None] or [np.nan]))
             for k in ("bytes", "gzip", "latency_us", "arena")
