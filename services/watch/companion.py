@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from services.watch.link import Answer, HttpTransport, Request, ServerRefused, Transport
 from services.watch.pace import real_now_s, real_sleep
-from services.watch.pairing import PairingCode
+from services.watch.pairing import BUSY_TRIES, DEFAULT_INTERVAL_S, PairingCode
 from services.watch.wire import JSON, pack
 
 
@@ -95,7 +95,13 @@ class Companion:
         headers = {"Accept": JSON} | ({"Content-Type": JSON} if body is not None else {})
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
-        return self._transport.send(Request(method, path, b"" if body is None else pack(body, JSON), headers))
+        request = Request(method, path, b"" if body is None else pack(body, JSON), headers)
+        for _ in range(BUSY_TRIES):
+            answer = self._transport.send(request)
+            if answer.status not in (429, 503):
+                break
+            real_sleep(answer.retry_after_s or DEFAULT_INTERVAL_S)
+        return answer
 
 
 def _value(answer: Answer, what: str) -> Any:

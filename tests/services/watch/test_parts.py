@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from data.recording import Channel, Recording
 from data.synthetic.wearer import wearer
-from services.watch import Fault, FaultPlan, LinkDown, WatchClock, sense
+from services.watch import Companion, Fault, FaultPlan, LinkDown, WatchClock, sense
 from services.watch.battery import Battery
 from services.watch.encoder import decode, encode
 from services.watch.faults import FaultError
@@ -216,3 +216,26 @@ def test_a_refused_refresh_means_pairing_again(contract_server) -> None:
     contract_server.refresh = "another"
     assert pairing.refresh() is None
     assert pairing.tokens is None
+
+
+def test_a_companion_that_is_told_to_slow_down_asks_again() -> None:
+    kind = {"content-type": "application/json"}
+    answers = [
+        Answer(429, {**kind, "retry-after": "0.01"}, b"{}"),
+        Answer(201, kind, b'{"access_token": "t"}'),
+        Answer(503, {**kind, "retry-after": "0.01"}, b"{}"),
+        Answer(200, kind, b'{"devices": []}'),
+    ]
+
+    class Busy:
+        def send(self, request: object) -> Answer:
+            return answers.pop(0)
+
+        def break_off(self, request: object) -> None:
+            """Never asked."""
+
+        def close(self) -> None:
+            """Nothing to close."""
+
+    assert Companion("http://x.test", "ada", "secret", Busy()).call("GET", "/v1/devices") == {"devices": []}
+    assert answers == []
