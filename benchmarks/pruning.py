@@ -22,9 +22,11 @@ RESULT = RESULTS / "pruning.json"
 # One epoch of the heart-rate recipe is 250 batches whatever the rows; six recordings a set keep a sweep within an hour.
 _FEW = "units, L2, local;units, Taylor, global;from scratch;weights, threshold, global;weights, Taylor, global"
 _SIX = ["--epochs", "6", "--per-set", "6"]
+_MAIN = "units, L2, local;units, Taylor;knapsack;from scratch;weights, threshold, global;weights, Taylor, global"
 _LONGER = "units, Taylor, iterative;from scratch"
 SWEEPS: tuple[tuple[str, list[str]], ...] = (
     ("fall-detection", []),
+    ("fall-detection", ["--methods", _MAIN, "--rates", "0.8", "--label", "spread"]),
     ("heart-rate", ["--methods", _FEW, "--rates", "0.5,0.8", "--recover", "1", *_SIX]),
     ("heart-rate", ["--methods", _LONGER, "--rates", "0.8", "--recover", "4", *_SIX, "--label", "longer"]),
     ("lstm", ["--methods", _FEW, "--rates", "0.5,0.8"]),

@@ -99,8 +99,14 @@ class Calibration:
         return total / len(self)
 
     def take(self, rows: int | slice | NDArray[Any]) -> "Calibration":
-        """Return the first `rows` rows, or those of an index."""
-        index = slice(0, rows) if isinstance(rows, int) else rows
+        """
+        Return at most `rows` rows spread evenly over all, or those of an index.
+
+        Spread, because rows come recording by recording: the first thousand may all be of one person lying still.
+        """
+        index: Any = rows
+        if isinstance(rows, int):
+            index = np.unique(np.linspace(0, len(self) - 1, min(rows, len(self))).astype(np.intp))
         targets = None if self.targets is None else _picked(self.targets, index)
         return Calibration(_picked(self.inputs, index), targets, self.loss, self.batch)
 

@@ -107,3 +107,10 @@ def test_a_loss_that_overflows_is_reported_with_the_layer() -> None:
 
     with pytest.raises(CalibrationError, match=r"gradient of layer 'conv0' is NaN or infinite"):
         plan_pruning(model, Taylor(data), ratio=0.5)
+
+
+def test_a_part_of_the_rows_is_spread_over_all_of_them() -> None:
+    x = np.arange(100.0, dtype=np.float32)[:, None]
+
+    assert Calibration(x, x).take(5).inputs[0].ravel().tolist() == [0, 24, 49, 74, 99]
+    assert len(Calibration(x, x).take(1000)) == 100
