@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -22,8 +22,10 @@ from services.sync.clientrecords import record_body
 from services.sync.config import Settings
 from services.sync.context import Service
 from services.worker.deliver import deliverer
-from services.worker.engine import Ability, shipped_abilities
 from services.worker.worker import Night, Worker
+
+if TYPE_CHECKING:
+    from services.worker.engine import Ability
 
 
 @dataclass(frozen=True)
@@ -74,29 +76,54 @@ def running(
 
 
 class Workers:
-    """Worker threads beside an API, or alone."""
+    """
+    Worker threads beside an API, or alone.
+
+    The abilities are loaded by the first of them, so that an API beside answers before all bundles are open.
+    """
 
     def __init__(self, store: Store, settings: Settings, abilities: Sequence[Ability] | None = None) -> None:
         # Windows are small matrices: BLAS threads would only wait for each other (measured: four times the CPU).
         threadpool_limits(1, user_api="blas")
-        known = shipped_abilities() if abilities is None else abilities
-        night = Night(settings.night_quiet_s, settings.night_every_s)
-        handlers = {DELIVER: deliverer(record_body, bool(settings.private_hooks))}
-        self._workers = [Worker(store, known, handlers, night) for _ in range(settings.workers)]
+        self._store, self._settings, self._abilities = store, settings, abilities
         self._follower = Follower(store, settings.insight_every_s)
-        self._threads = [
-            threading.Thread(target=w.run, name=f"worker-{i}", daemon=True) for i, w in enumerate(self._workers)
-        ]
+        self._lock = threading.Lock()
+        self._workers: list[Worker] = []
+        self._stopping = False
+        self._starter = threading.Thread(target=self._work, name="workers", daemon=True)
 
     def start(self) -> None:
         """Begin to work."""
-        for thread in [*self._threads, self._follower]:
+        self._starter.start()
+        self._follower.start()
+
+    def _work(self) -> None:
+        if self._abilities is None and self._settings.workers:
+            from services.worker.engine import shipped_abilities
+
+            self._abilities = shipped_abilities()
+        night = Night(self._settings.night_quiet_s, self._settings.night_every_s)
+        handlers = {DELIVER: deliverer(record_body, bool(self._settings.private_hooks))}
+        with self._lock:
+            if self._stopping:
+                return
+            self._workers = [
+                Worker(self._store, self._abilities or (), handlers, night) for _ in range(self._settings.workers)
+            ]
+        threads = [
+            threading.Thread(target=w.run, name=f"worker-{i}", daemon=True) for i, w in enumerate(self._workers)
+        ]
+        for thread in threads:
             thread.start()
+        for thread in threads:
+            thread.join()
 
     def ask_to_stop(self) -> None:
         """Ask every worker to finish what is under way; `join` waits for it."""
-        for worker in self._workers:
-            worker.stop()
+        with self._lock:
+            self._stopping = True
+            for worker in self._workers:
+                worker.stop()
         self._follower.stop()
 
     def stop(self) -> None:
@@ -106,8 +133,8 @@ class Workers:
 
     def join(self) -> None:
         """Wait until the workers end."""
-        for thread in [*self._threads, self._follower]:
-            thread.join()
+        self._starter.join()
+        self._follower.join()
 
 
 class Gunicorn(BaseApplication):  # type: ignore[misc]

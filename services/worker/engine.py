@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from data.errors import BundleError
 from models.bundle import Bundle, shipped
 from models.runtime import Model
-from pipelines.registry import TASKS
 from pipelines.task import Decoder, Outputs, Task, Windows
 
 _log = logging.getLogger("wristwise.worker")
@@ -34,7 +33,8 @@ class Ability:
     version : str
         Of the model that `predictor` runs (of the task itself, for a task without a network).
     sequence : bool
-        The network keeps state over rows, which cannot be saved: a run is computed whole.
+        The network keeps state over rows, which cannot be saved, or the task judges in retrospect: a run is
+        computed whole.
     """
 
     task: Task
@@ -49,6 +49,10 @@ class Ability:
 
     def predict(self, windows: Windows) -> Outputs:
         """Return the outputs for `windows`; none for a task without a network."""
+        # A run is computed whole, so its windows can be seen in relation to all of it.
+        settle: Callable[[Windows], Windows] | None = getattr(self.task, "settle", None) if self.sequence else None
+        if settle is not None:
+            windows = settle(windows)
         return self.predictor.predict(windows) if self.predictor is not None else {}
 
     @property
@@ -64,6 +68,9 @@ class Ability:
 
 def shipped_abilities(tasks: Iterable[Task] | None = None) -> tuple[Ability, ...]:
     """Return an ability for each registered task whose bundle is shipped; a missing one is logged and left out."""
+    # Here, not above: the registry brings all tasks with their libraries, and an API beside need not wait for them.
+    from pipelines.registry import TASKS
+
     found = []
     for task in TASKS.values() if tasks is None else tasks:
         try:
@@ -82,7 +89,8 @@ def ability(task: Task, bundle: Bundle | None) -> Ability:
     BundleError
         If the bundle is for another task or another version of its preprocessing.
     """
+    retrospective = bool(getattr(task, "retrospective", False))
     if bundle is None:
-        return Ability(task, None, task.version, {})
+        return Ability(task, None, task.version, {}, retrospective)
     bundle.check_task(task)
-    return Ability(task, Model(bundle), bundle.version, bundle.config, bundle.sequence)
+    return Ability(task, Model(bundle), bundle.version, bundle.config, bundle.sequence or retrospective)

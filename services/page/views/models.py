@@ -8,12 +8,13 @@ from typing import Any
 
 from data.errors import BundleError
 from models.bundle import ZOO, shipped
-from pipelines.registry import TASKS
 
 
 @cache
 def view() -> list[dict[str, Any]]:
     """Return the cards of all shipped bundles; they cannot change while we run."""
+    from pipelines.registry import TASKS
+
     return [card for task in TASKS.values() if task.network for card in _card(task)]
 
 
@@ -38,5 +39,7 @@ def _card(task: Any) -> list[dict[str, Any]]:
 
 def pareto(task_name: str) -> Path | None:
     """Return the picture of accuracy against bytes that ships with a task's bundle, if there is one."""
+    from pipelines.registry import TASKS
+
     path = ZOO / task_name.replace("-", "_") / "pareto.png"
     return path if task_name in TASKS and path.is_file() else None
