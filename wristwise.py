@@ -20,11 +20,11 @@ import typer
 
 from data.commands import app as data_app
 from data.errors import WristwiseError
+from models.commands.bench import app as bench_app
 from models.commands.compress import compress as compress_command
 from models.commands.compress import decompress as decompress_command
 from models.commands.compress import export as export_command
 from models.commands.compress import gate as gate_command
-from models.commands.bench import app as bench_app
 from models.commands.evaluate import evaluate as evaluate_command
 from models.commands.prune import prune as prune_command
 from models.commands.run import run as run_command

@@ -16,7 +16,12 @@ from models.runtime import Model, RuntimeName
 from pipelines.task import Estimate, Task, Windows
 
 
-def infer(task: Task, recording: Recording, model: Model | None, *, offline: bool = False) -> list[Estimate]:
+def looks_back(task: Task, offline: bool | None) -> bool:
+    """Return whether to answer once all is known: as asked, else as the task does (a night is judged when over)."""
+    return bool(getattr(task, "retrospective", False)) if offline is None else offline
+
+
+def infer(task: Task, recording: Recording, model: Model | None, *, offline: bool | None = None) -> list[Estimate]:
     """
     Return what `task` says of `recording`: prepare, predict, decode, as the service and the watch do.
 
@@ -24,17 +29,25 @@ def infer(task: Task, recording: Recording, model: Model | None, *, offline: boo
     ----------
     model : Model or None
         None for a classical task (`Task.network` is False).
-    offline : bool, default=False
-        Let the decoder look ahead.
+    offline : bool, optional
+        Let the decoder look ahead; default: as the task does.
     """
     return decode(task, task.prepare(recording), model, offline=offline)
 
 
-def decode(task: Task, windows: Windows, model: Model | None, *, offline: bool = False) -> list[Estimate]:
+def decode(task: Task, windows: Windows, model: Model | None, *, offline: bool | None = None) -> list[Estimate]:
     """Return the estimates for windows that are prepared already."""
-    decoder = task.decoder(offline=offline, config=model.bundle.config if model else None)
+    whole = looks_back(task, offline)
+    windows = settled(task, windows) if whole else windows
+    decoder = task.decoder(offline=whole, config=model.bundle.config if model else None)
     outputs = model.predict(windows) if model else {}
     return [*decoder.update(outputs, windows), *decoder.finish()]
+
+
+def settled(task: Task, windows: Windows) -> Windows:
+    """Return the windows of a finished stream: a task with `settle` puts them in relation to all of it."""
+    settle: Callable[[Windows], Windows] | None = getattr(task, "settle", None)
+    return windows if settle is None else settle(windows)
 
 
 def open_model(task: Task, folder: Path | None = None, runtime: RuntimeName = "litert") -> Model | None:
@@ -74,7 +87,7 @@ def evaluate(
     recordings: Iterable[Recording],
     model: Model | None,
     *,
-    offline: bool = False,
+    offline: bool | None = None,
     on_recording: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """

@@ -14,6 +14,10 @@ from models.bundle import Bundle, TensorSpec
 from pipelines.task import Outputs, Windows
 
 RuntimeName = Literal["litert", "micro"]
+# A sequence model may read its sequence from the end too: such an input is the one before this ending, reversed, and
+# an output that ends so comes back in the order of time. Steps that were not yet sensed cannot be read: such an
+# output means something only once the sequence is whole.
+REVERSED = "_reversed"
 
 
 def runtime_name(name: str) -> RuntimeName:
@@ -94,9 +98,18 @@ class Model:
             raw = backend.invoke([c[i : i + 1] for c in columns])
             for out, spec, value in zip(results, self._outputs, raw, strict=True):
                 out[i] = dequantise(spec, value)[0]
-        return {spec.name: out for spec, out in zip(self._outputs, results, strict=True)}
+        return {
+            spec.name: out[::-1] if self._from_the_end(spec) else out
+            for spec, out in zip(self._outputs, results, strict=True)
+        }
+
+    def _from_the_end(self, spec: TensorSpec) -> bool:
+        return self.bundle.sequence and spec.name.endswith(REVERSED)
 
     def _quantised(self, spec: TensorSpec, inputs: Mapping[str, NDArray[np.float32]]) -> NDArray[Any]:
+        base = spec.name.removesuffix(REVERSED)
+        if self._from_the_end(spec) and base in inputs:
+            inputs = {**inputs, spec.name: inputs[base][::-1]}
         if spec.name not in inputs:
             raise BundleError(
                 f"bundle {self.bundle.folder} wants input {spec.name!r}, got {', '.join(sorted(inputs)) or 'none'}"

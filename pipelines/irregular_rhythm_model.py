@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 MEAN = np.array(
-    [  # fmt: skip
+    [
         0.037873,
         0.0887512,
         0.16819,
@@ -51,7 +51,7 @@ MEAN = np.array(
     ]
 )
 DEVIATION = np.array(
-    [  # fmt: skip
+    [
         0.0468,
         0.0972831,
         0.169218,
@@ -97,7 +97,7 @@ DEVIATION = np.array(
     ]
 )
 WEIGHTS = np.array(
-    [  # fmt: skip
+    [
         0.0282195,
         -0.0335771,
         0.174714,

@@ -14,7 +14,10 @@ def evaluate(
     recordings: Annotated[Path | None, typer.Option(help="Folder of WFDB records (docs/recordings.md).")] = None,
     dataset: Annotated[str | None, typer.Option(help="Public data set below WRISTWISE_DATA.")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Bundle to score instead of the shipped one.")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Let the decoder look ahead.")] = False,
+    offline: Annotated[
+        bool | None,
+        typer.Option("--offline/--causal", help="Look ahead, or not; default: as the task does.", show_default=False),
+    ] = None,
     runtime: Annotated[str, typer.Option(help="litert or micro.")] = "litert",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

