@@ -34,9 +34,9 @@ class SleepRecipe:
     datasets: tuple[str, ...] = ("sleep-accel",)
     export_mode: Literal["float32", "float16", "int8", "weight_int8"] = "float32"
     sequence: bool = True
-    epochs: int = 15
+    epochs: int = 12
     quick_epochs: int = 2
-    prune_target: PruneTarget = PruneTarget(channels_removed=0.5, recover_epochs=8)
+    prune_target: PruneTarget = PruneTarget(channels_removed=0.5, recover_epochs=6)
 
     def examples(self, recordings: Sequence[Recording], *, seed: int) -> Examples:
         """Return one row a night, padded to the longest: features while it went on and once it was over, and stages."""
@@ -133,7 +133,8 @@ def _step(model: KerasModel, teacher: KerasModel | None, optimizer: Any) -> Call
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss
 
-    return step
+    taken: Callable[..., Any] = step
+    return taken
 
 
 def _crops(examples: Examples, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:

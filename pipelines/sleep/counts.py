@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from data.errors import ChannelError
 
@@ -51,7 +51,7 @@ def lindert_counts(acc_z_g: NDArray[np.floating], fs_hz: float = FS_HZ) -> NDArr
     z = _at_50_hz(_filled(np.asarray(acc_z_g, np.float64)), fs_hz)
     if z.size < COUNT_S * FS_HZ:
         return np.empty(0)
-    return _count(_bins(signal.filtfilt(*_band(), z)))
+    return _count(_bins(scipy.signal.filtfilt(*_band(), z)))
 
 
 def lindert_blocks(blocks_g: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -69,7 +69,7 @@ def lindert_blocks(blocks_g: NDArray[np.float64]) -> NDArray[np.float64]:
     -------
     ndarray of float64, shape (n_epochs, 2)
     """
-    filtered = signal.filtfilt(*_band(), blocks_g, axis=1)[:, int(LEAD_S * FS_HZ) :]
+    filtered = scipy.signal.filtfilt(*_band(), blocks_g, axis=1)[:, int(LEAD_S * FS_HZ) :]
     return np.stack([_count(_bins(row)) for row in filtered]) if len(filtered) else np.empty((0, 2))
 
 
@@ -100,12 +100,16 @@ def actigraph_counts(acc_g: NDArray[np.floating], fs_hz: float, epoch_s: float =
     if x.size < 2:
         return np.empty(0)
     if fs_hz > 30.0:
-        x = signal.sosfiltfilt(signal.butter(4, 15.0 / (fs_hz / 2) * 0.95, output="sos"), x) if x.size > 30 else x
+        x = (
+            scipy.signal.sosfiltfilt(scipy.signal.butter(4, 15.0 / (fs_hz / 2) * 0.95, output="sos"), x)
+            if x.size > 30
+            else x
+        )
     x = np.round(np.interp(np.arange(int(x.size / fs_hz * 30)) / 30.0, np.arange(x.size) / fs_hz, x), 3)
     if not x.size:
         return np.empty(0)
-    state = signal.lfilter_zi(_AG_B, _AG_A) * x[0]
-    y = signal.lfilter(_AG_B, _AG_A, x, zi=state)[0] * _AG_GAIN
+    state = scipy.signal.lfilter_zi(_AG_B, _AG_A) * x[0]
+    y = scipy.signal.lfilter(_AG_B, _AG_A, x, zi=state)[0] * _AG_GAIN
     y = np.minimum(np.abs(y), 128.0)
     y = np.floor(np.where(y < 4.0, 0.0, y))
     y = y[: y.size // 3 * 3].reshape(-1, 3).mean(1)
@@ -127,7 +131,7 @@ _AG_GAIN = (3.0 / 4096.0) / (2.6 / 256.0) * 237.5
 
 
 def _band() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    b, a = signal.butter(_ORDER, [f / (FS_HZ / 2) for f in _PASS_HZ], "bandpass")
+    b, a = scipy.signal.butter(_ORDER, [f / (FS_HZ / 2) for f in _PASS_HZ], "bandpass")
     return b, a
 
 
