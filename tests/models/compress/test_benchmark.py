@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.compression import auc, goals, interval, stages_table, summary
+from benchmarks.compression import GOAL_STAGE, auc, goals, interval, stages_table, summary
 
 
 def test_auc_counts_pairs_and_halves_ties() -> None:
@@ -28,7 +28,7 @@ def _runs(lost: tuple[float, float, float]) -> list[dict[str, Any]]:
         {
             "parameters": 200,
             "parameters_cut": 50,
-            "stages": {"dense, float32": {**sizes, "auc": 0.9}, "cut, int8": {**small, "auc": 0.9 - change}},
+            "stages": {"dense, float32": {**sizes, "auc": 0.9}, GOAL_STAGE: {**small, "auc": 0.9 - change}},
         }
         for change in lost
     ]
@@ -36,12 +36,21 @@ def _runs(lost: tuple[float, float, float]) -> list[dict[str, Any]]:
 
 def test_a_loss_outside_chance_does_not_count_towards_a_goal() -> None:
     sure, unsure = _runs((0.010, 0.011, 0.012)), _runs((0.010, -0.011, 0.012))
-    assert not summary(sure)["cut, int8"]["no_significant_loss"]
-    assert summary(unsure)["cut, int8"]["no_significant_loss"]
+    assert not summary(sure)[GOAL_STAGE]["no_significant_loss"]
+    assert summary(unsure)[GOAL_STAGE]["no_significant_loss"]
     for runs, reached in ((sure, False), (unsure, True)):
         found = goals({"net": {"seeds": dict(enumerate(runs)), "summary": summary(runs)}})
         assert [goal["reached"] for goal in found] == [reached] * 3
     assert "**-0.0110 (" in stages_table({"net": {"seeds": dict(enumerate(sure)), "summary": summary(sure)}})
+
+
+def test_a_smaller_stage_cannot_stand_in_for_the_one_that_is_judged() -> None:
+    runs = _runs((0.010, 0.011, 0.012))
+    for run, noise in zip(runs, (0.3, -0.3, 0.1), strict=True):
+        run["stages"]["tiny"] = {"bytes": 9, "gzip": 9, "wwz": 9, "smallest": 9, "auc": 0.9 + noise}
+    table = summary(runs)
+    assert table["tiny"]["no_significant_loss"], "a wide interval covers zero"
+    assert not any(goal["reached"] for goal in goals({"net": {"seeds": dict(enumerate(runs)), "summary": table}}))
 
 
 def test_without_three_seeds_there_is_no_goal() -> None:
