@@ -1,7 +1,7 @@
 """Data by which importance is measured: inputs, what should come out, and the loss between the two."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.pruning.errors import CalibrationError
 
 Arrays = NDArray[Any] | Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]
+_AT_ONCE = 1024  # rows of a batch where only the loss is wanted
 Loss = str | Callable[[Any, Any], Any]
 
 
@@ -92,10 +93,10 @@ class Calibration:
         """Return the mean loss of a model over all rows."""
         import tensorflow as tf
 
-        run = tf.function(lambda x, y: self.loss_tensor(model, x, y), reduce_retracing=True)
-        total = 0.0
-        for x, y in self.batches(model):
-            total += float(run([tf.constant(a) for a in x], [tf.constant(a) for a in y])) * len(x[0])
+        # Eager and in large batches: a search asks this once of each of many models, and tracing one costs more.
+        total, wide = 0.0, replace(self, batch=max(self.batch, _AT_ONCE))
+        for x, y in wide.batches(model):
+            total += float(self.loss_tensor(model, [tf.constant(a) for a in x], y)) * len(x[0])
         return total / len(self)
 
     def take(self, rows: int | slice | NDArray[Any]) -> "Calibration":

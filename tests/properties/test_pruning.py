@@ -92,7 +92,7 @@ DESIGNS = st.builds(
 )
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(DESIGNS, st.floats(0, 0.95), st.sampled_from(["local", "global"]), st.sampled_from([None, 2]))
 def test_any_cut_of_any_network_equals_its_masked_twin(
     design: Design, ratio: float, scope: Any, round_to: int | None
