@@ -58,23 +58,24 @@ class Companion:
             answer = self._send(method, path, body)
         return _value(answer, f"{method} {path}")
 
-    def changes(self, cursor: str | None = None) -> Iterator[tuple[list[dict[str, Any]], str]]:
-        """Yield pages of changes and the cursor after each, until there are no more for now."""
+    def changes(self, cursor: str | None = None, kind: str | None = None) -> Iterator[tuple[list[dict[str, Any]], str]]:
+        """Yield pages of changes (of one kind, if named) and the cursor after each, until there are no more for now."""
+        fixed = {"limit": "2000"} | ({"kind": kind} if kind else {})
         more = True
         while more:
-            query = urlencode({"limit": 500} | ({"cursor": cursor} if cursor else {}))
-            page = self.call("GET", f"/v1/changes?{query}")
+            query = fixed | ({"cursor": cursor} if cursor else {})
+            page = self.call("GET", f"/v1/changes?{urlencode(query)}")
             cursor, more = str(page["cursor"]), bool(page.get("more"))
             yield page["changes"], cursor
 
     def records(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Return the newest revision of every record that is not deleted, in order of start."""
         newest: dict[str, dict[str, Any]] = {}
-        for page, _ in self.changes():
+        for page, _ in self.changes(kind=kind):
             for record in page:
                 if record["revision"] >= newest.get(record["id"], record)["revision"]:
                     newest[record["id"]] = record
-        alive = [r for r in newest.values() if not r["deleted"] and kind in (None, r["kind"])]
+        alive = [r for r in newest.values() if not r["deleted"]]
         return sorted(alive, key=lambda r: (r["start"], r["kind"], r["id"]))
 
     def wait_until(self, done: Callable[[], object], timeout_s: float = 30.0, every_s: float = 0.1) -> bool:

@@ -236,14 +236,17 @@ class Uplink:
 
     def _send(self, path: str, body: bytes, tokens: Tokens, content_type: str) -> Answer:
         headers = _bearer(tokens, {"Content-Type": content_type, "Accept": content_type})
-        # Chunks are compressed already; JSON's base64 is worth squeezing again.
-        if content_type == JSON:
+        if self._worth_squeezing(content_type):
             body = zstandard.ZstdCompressor(level=3).compress(body)
             headers["Content-Encoding"] = "zstd"
         self.tally.requests += 1
         self.tally.bytes_sent += len(body)
         self.battery.send(len(body))
         return self.transport.send(Request("POST", path, body, headers))
+
+    def _worth_squeezing(self, content_type: str) -> bool:
+        """Chunks are compressed already; words are not, and neither is JSON's base64."""
+        return content_type == JSON or (self._in_flight is not None and not self._in_flight.chunks)
 
     def _judge(self, batch: _Batch, answer: Answer) -> SyncOutcome:
         reply = answer.value
