@@ -150,6 +150,9 @@ def test_goals_count_only_files_that_did_no_harm() -> None:
     }
     goals = case_goals(found)
 
-    assert [g["measured"] for g in goals[:3]] == ["11.1x (a, int8)", "22.2x (a, int8)", "4.0x (a, int8)"]
+    assert [g["measured"] for g in goals[:3]] == [f"{x}x, no harm seen (a, int8)" for x in ("11.1", "22.2", "4.0")]
     assert all(g["reached"] for g in goals)
     assert "pruned beats from scratch" in goals[3]["goal"]
+    harmful = case_goals(entry() | {"chain": link("dense", 1.0, 1000, 8.0) + link("... b", 2.0, 10, 1.0)})
+    assert harmful[0]["measured"] == "100.0x, not without harm (b, int8)"
+    assert not harmful[0]["reached"]
