@@ -106,5 +106,10 @@ def sleep_periods(hypnogram: NDArray[np.integer]) -> list[tuple[int, int]]:
             joined[-1][1] = int(last)
         else:
             joined.append([int(first), int(last)])
+    for span in joined:  # majority cuts into the sleep at both ends: give it back
+        while span[0] > 0 and asleep[span[0] - 1]:
+            span[0] -= 1
+        while span[1] < asleep.size and asleep[span[1]]:
+            span[1] += 1
     long_enough = [(a, b) for a, b in joined if asleep[a:b].sum() * EPOCH_S / 60 >= _LEAST_MIN]
     return sorted(long_enough, key=lambda span: span[0] - span[1])

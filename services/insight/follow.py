@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from services.insight.days import (
     without_partial,
 )  # fmt: skip
 from services.insight.minutes import KINDS, MINUTE_US, minutes_of
+from services.insight.nights import HALF_DAY_US, STAGE_KIND, figures_of, nights_of, overlaps
 from services.store import cursors, records
 from services.store.accounts import lock_user
 from services.store.errors import CursorExpired
@@ -38,7 +39,7 @@ from services.store.tables import cursors as cursor_table
 from services.store.tables import devices, users
 
 CLIENT = SOURCE = "insight"
-INPUTS = frozenset((*DAILY_KINDS, *KINDS))
+INPUTS = frozenset((*DAILY_KINDS, *KINDS, STAGE_KIND))
 PAGE = 2000
 # Data older than this is history: no reminder comes of it.
 FRESH_US = 15 * MINUTE_US
@@ -98,18 +99,20 @@ def _follow(conn: Connection, user_id: int) -> None:
         page = records.changes(conn, user_id, cursors.acknowledged(conn, user_id, CLIENT), PAGE)
     except CursorExpired:  # away for longer than deletions are kept: read everything again
         page = records.changes(conn, user_id, 0, PAGE)
-    changed = {
-        local_date(moment, r.utc_offset_s)
-        for r in page.records
-        if r.kind in INPUTS
-        for moment in (r.start_us, r.end_us)
-    }
+    changed = {local_date(moment, r.utc_offset_s) for r in page.records if r.kind in INPUTS for moment in _moments(r)}
     through = page.through
     if changed:
         refresh(conn, user_id, changed)
         # What we wrote ourselves is nothing new to us.
         through = page.through if page.more else records.last_change(conn, user_id)
     cursors.acknowledge(conn, user_id, CLIENT, through)
+
+
+def _moments(record: Record) -> tuple[int, ...]:
+    """Return moments whose local dates a record touches; an epoch after noon is of the night that ends tomorrow."""
+    if record.kind == STAGE_KIND:
+        return (record.start_us + HALF_DAY_US,)
+    return (record.start_us, record.end_us)
 
 
 def refresh(conn: Connection, user_id: int, dates: set[dt.date]) -> None:
@@ -131,7 +134,21 @@ def refresh(conn: Connection, user_id: int, dates: set[dt.date]) -> None:
         _write_reminders(conn, user_id, today, offset, days)
 
 
+def _write_nights(conn: Connection, user_id: int, date: dt.date, offset: int) -> None:
+    start, _ = day_bounds(date, offset)
+    span = (start - HALF_DAY_US, start + HALF_DAY_US)
+    said = [r for r in records.between(conn, user_id, ["sleep"], span[0] - DAY_US, span[1]) if r.source != SOURCE]
+    wanted = []
+    for report in nights_of(conn, user_id, start):
+        if not overlaps(report, said):
+            begin, until = (int(t.timestamp() * 1e6) for t in (report.start, report.end))
+            value, data = figures_of(report)
+            wanted.append(replace(_record(user_id, "sleep", begin, until, report.utc_offset_s, data), value=value))
+    _replace(conn, user_id, "sleep", *span, wanted)
+
+
 def _write_day(conn: Connection, user_id: int, date: dt.date, offset: int) -> None:
+    _write_nights(conn, user_id, date, offset)
     start, end = day_bounds(date, offset)
     minutes = minutes_of(conn, user_id, start)
     context: list[Record] = []
@@ -229,7 +246,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _record(
-    user_id: int, kind: str, start_us: int, end_us: int, offset: int, data: dict[str, Any], name: str = ""
+    user_id: int, kind: str, start_us: int, end_us: int, offset: int, data: Mapping[str, Any], name: str = ""
 ) -> Record:
     ident = records.derived_id(user_id, SOURCE, name, kind, start_us, end_us)
     return Record(ident, kind, start_us, end_us, offset, None, SOURCE, data=data)

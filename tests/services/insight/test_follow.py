@@ -177,3 +177,32 @@ def test_steps_of_two_devices_are_merged_and_neither_is_dropped(store: Store) ->
     put(store, user, *[steps("watch", m, 100.0) for m in range(60)], *[steps("phone", m, 80.0) for m in range(30, 120)])
     totals = store.read(lambda conn: steps_by_day(conn, user, start, start + DAY_US))
     assert list(totals.values()) == [30 * 100.0 + 30 * 100.0 + 60 * 80.0]
+
+
+def stages(user: int, start: int, letters: list[tuple[str, int]]) -> list[Record]:
+    words = [word for word, minutes in letters for _ in range(2 * minutes)]
+    return [
+        record(user, "sleep_stage", start + k * 30_000_000, start + (k + 1) * 30_000_000, word=w)
+        for k, w in enumerate(words)
+    ]
+
+
+def test_a_synced_night_becomes_a_sleep_record_by_itself_and_late_epochs_change_it(store: Store) -> None:
+    user, bed = someone(store), MIDNIGHT - 3_600_000_000
+    put(store, user, *stages(user, bed, [("wake", 30), ("light", 200), ("deep", 60), ("rem", 60), ("wake", 30)]))
+    follow.step(store)
+    (night,) = found(store, user, "sleep")
+    assert night.value == 320.0
+    assert night.data["deep_min"] == 60.0
+    put(store, user, *stages(user, bed + 380 * 60_000_000, [("light", 60)]))
+    follow.step(store)
+    (night,) = found(store, user, "sleep")
+    assert night.value == 380.0
+
+
+def test_what_a_client_says_of_its_night_stands(store: Store) -> None:
+    user, bed = someone(store), MIDNIGHT - 3_600_000_000
+    put(store, user, record(user, "sleep", bed, bed + 6 * 3_600_000_000, 300.0))
+    put(store, user, *stages(user, bed, [("light", 300)]))
+    follow.step(store)
+    assert [r.value for r in found(store, user, "sleep")] == [300.0]
