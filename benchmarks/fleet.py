@@ -89,12 +89,12 @@ def run(options: FleetOptions) -> tuple[FleetReport, float]:
 
 
 def latency(minutes: float) -> dict[str, Any]:
-    """64 clients, each a batch of a minute's signal a second."""
-    report, memory_mb = run(FleetOptions(64, minutes, 60.0, 64, options=RunOptions()))
+    """64 clients on as many connections, each a batch of a minute's signal every six seconds."""
+    report, memory_mb = run(FleetOptions(64, minutes / 6.0, 10.0, 64))
     print(sentence(report))
     return {
-        "goal": "sync p99 at 64 clients, each a 60 s batch (PPG 64 Hz, acceleration 3 x 32 Hz) a second",
-        "target": "≤ 150 ms", "measured": f"{report.p99_ms:.0f} ms (p50 {report.p50_ms:.0f} ms)",
+        "goal": "sync p99 at 64 clients that send as 640 watches at real rate (60 s batches), worker beside the API",
+        "target": "≤ 150 ms", "measured": f"{report.p99_ms:.0f} ms (p50 {report.p50_ms:.0f} ms; {_busy()})",
         "reached": report.p99_ms <= 150 and report.complete == report.watches,
         "command": f"{COMMAND} latency", "memory_mb": round(memory_mb), "report": report.body(),
     }  # fmt: skip
@@ -121,7 +121,7 @@ def come_back(watches: int, hours: float) -> dict[str, Any]:
     print(sentence(report))
     return {
         "goal": f"{watches} watches come back after {hours:g} h offline (chunks of 5 min): drained",
-        "target": "≤ 120 s", "measured": f"{report.seconds:.0f} s, {report.bytes_sent / 1e6:.0f} MB",
+        "target": "≤ 120 s", "measured": f"{report.seconds:.0f} s, {report.bytes_sent / 1e6:.0f} MB; {_busy()}",
         "reached": report.seconds <= 120 and report.complete == report.watches,
         "command": f"{COMMAND} come-back", "memory_mb": round(memory_mb), "report": report.body(),
     }  # fmt: skip
@@ -151,6 +151,10 @@ def main() -> None:
         save(given.part, sustain(given.watches or 2000, given.minutes))
     else:
         save(given.part, come_back(given.watches or 100, given.hours))
+
+
+def _busy() -> str:
+    return f"load average {os.getloadavg()[0]:.0f}"
 
 
 def _wait(url: str) -> None:
