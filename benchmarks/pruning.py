@@ -29,7 +29,7 @@ SWEEPS: tuple[tuple[str, list[str]], ...] = (
     ("fall-detection", ["--methods", _MAIN, "--rates", "0.8", "--label", "spread"]),
     ("heart-rate", ["--methods", _FEW, "--rates", "0.5,0.8", "--recover", "1", *_SIX]),
     ("heart-rate", ["--methods", _LONGER, "--rates", "0.8", "--recover", "4", *_SIX, "--label", "longer"]),
-    ("lstm", ["--methods", _FEW, "--rates", "0.5,0.8"]),
+    ("sleep-staging", ["--methods", _FEW, "--rates", "0.5,0.8", "--recover", "4"]),
 )
 LSTM = ("lstm", "bilstm", "sleep-staging")
 

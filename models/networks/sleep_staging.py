@@ -85,7 +85,6 @@ class SleepRecipe:
         teacher: KerasModel | None = None, callbacks: Sequence[Any] = (), progress: Progress | None = None,
     ) -> None:  # fmt: skip
         """Train in place on random crops: stretched in time, noisy, features and whole sensors left out."""
-        del callbacks
         import tensorflow as tf
         import tf_keras
 
@@ -93,13 +92,36 @@ class SleepRecipe:
         total = epochs * _STEPS_PER_EPOCH
         optimizer = tf_keras.optimizers.Adam(_RATE)
         step = _step(model, teacher, optimizer)
+        for callback in callbacks:
+            callback.set_model(model)
         for k in range(total):
+            for callback in callbacks:
+                callback.on_train_batch_begin(k)
             optimizer.learning_rate.assign(
                 _RATE * min(1.0, (k + 1) / 20) * (0.5 + 0.5 * np.cos(np.pi * k / total)) + 1e-5
             )
             step(*(tf.constant(a) for a in _crops(examples, rng)))
+            for callback in callbacks:
+                callback.on_train_batch_end(k)
             if progress and (k + 1) % _STEPS_PER_EPOCH == 0:
                 progress((k + 1) / total, f"epoch {(k + 1) // _STEPS_PER_EPOCH} of {epochs}")
+
+    def rows(self, examples: Examples) -> tuple[dict[str, Array], dict[str, Array]]:
+        """
+        Return undisturbed crops of 2 h in which every stage is known, as the network takes and gives them.
+
+        Pruning measures on these: shape (n, 240, 44) forwards and backwards, stages one-hot.
+        """
+        crops = [
+            (night, start)
+            for night in range(len(examples))
+            for start in range(0, int(examples.weight[night]) - _LENGTH + 1, _LENGTH // 2)
+            if np.isfinite(examples.targets[OUTPUT][night, start : start + _LENGTH]).all()
+        ]
+        x = np.stack([examples.inputs[_SETTLED][n, s : s + _LENGTH] for n, s in crops])
+        stages = np.stack([examples.targets[OUTPUT][n, s : s + _LENGTH] for n, s in crops]).astype(int)
+        y = np.eye(4, dtype=np.float32)[stages]
+        return {INPUT: x, f"{INPUT}_reversed": x[:, ::-1]}, {OUTPUT: y, BACKWARD: y[:, ::-1]}
 
     def configure(
         self, predict: Callable[[Mapping[str, Array]], Mapping[str, Array]], recordings: Sequence[Recording]

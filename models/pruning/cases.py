@@ -187,9 +187,9 @@ def task_case(
     examples = chosen.examples(recordings, seed=0)
     train, test = next(iter(subject_folds(examples.subject, 4, 0)))
     own = _at_most(examples.take(train), max_rows)
-    trusted = test & (examples.weight >= _TRUSTED * np.median(examples.weight))
+    trusted = test if hasattr(chosen, "rows") else test & (examples.weight >= _TRUSTED * np.median(examples.weight))
     held = _at_most(examples.take(trusted), max_rows // 3)
-    data = _calibration(own)
+    data = _rows_of(chosen, own)
 
     def fit(model: Any, epochs: int, seed: int, teacher: Any, callbacks: Sequence[Any]) -> None:
         chosen.fit(model, own, epochs=epochs, seed=seed, teacher=teacher, callbacks=callbacks)
@@ -198,7 +198,7 @@ def task_case(
     notes = {"subjects_train": len(set(own.subject)), "subjects_held": len(set(held.subject)), "rows": len(own)}
     return Case(
         chosen.task.name, getattr(chosen, "error_unit", UNITS[kind]), lambda seed: chosen.build(seed=seed), fit, data,
-        _calibration(held), chosen.quick_epochs if quick else chosen.epochs,
+        _rows_of(chosen, held), chosen.quick_epochs if quick else chosen.epochs,
         1 if quick else min(chosen.prune_target.recover_epochs, _RECOVER), chosen.export_mode,
         getattr(chosen, "error", None), notes,
     )  # fmt: skip
@@ -208,6 +208,14 @@ def _at_most(examples: Any, n: int) -> Any:
     if len(examples) <= n:
         return examples
     return examples.take(np.linspace(0, len(examples) - 1, n).astype(np.intp))
+
+
+def _rows_of(recipe: Any, examples: Any) -> Calibration:
+    """Return rows as the network takes and gives them; a recipe whose examples are something else says how (`rows`)."""
+    if not hasattr(recipe, "rows"):
+        return _calibration(examples)
+    inputs, targets = recipe.rows(examples)
+    return Calibration(inputs, targets, _belief_loss, batch=64)
 
 
 def _calibration(examples: Any) -> Calibration:
