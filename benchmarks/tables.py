@@ -20,6 +20,8 @@ def goals_table(name: str) -> str:
     if not path.is_file():
         return "Not measured yet.\n"
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if not result.get("goals"):
+        return f"See `benchmarks/results/{name}.json`.\n"
     rows = ["| goal | wanted | measured | reached | command |", "|---|---|---|---|---|"]
     for goal in result["goals"]:
         interval = f" ({goal['interval']})" if goal.get("interval") else ""
