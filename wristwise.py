@@ -26,6 +26,7 @@ from models.commands.compress import decompress as decompress_command
 from models.commands.compress import export as export_command
 from models.commands.compress import gate as gate_command
 from models.commands.evaluate import evaluate as evaluate_command
+from models.commands.night import night as night_command
 from models.commands.prune import prune as prune_command
 from models.commands.run import run as run_command
 from models.commands.run import train as train_command
@@ -55,6 +56,7 @@ app.command("demo")(demo_command)
 app.command("run")(run_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("night")(night_command)
 app.command("export")(export_command)
 app.command("gate")(gate_command)
 app.command("compress")(compress_command)
