@@ -3,7 +3,7 @@ Sustained ingest: real-rate watches (PPG 64 Hz, acceleration 3 x 32 Hz, a batch 
 
     python -m benchmarks.service_ingest --watches 2000 --minutes 5
 
-The service (API and worker, SQLite, every commit synced) runs on one core; the load comes from another. Every watch is a
+The service (API and worker, SQLite, each commit synced) runs on one core; the load comes from another. Every watch is a
 user of its own. What counts: was all answered, did the worker keep up, and how much of the core was used.
 """
 

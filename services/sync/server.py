@@ -110,9 +110,7 @@ class Workers:
             self._workers = [
                 Worker(self._store, self._abilities or (), handlers, night) for _ in range(self._settings.workers)
             ]
-        threads = [
-            threading.Thread(target=w.run, name=f"worker-{i}", daemon=True) for i, w in enumerate(self._workers)
-        ]
+        threads = [threading.Thread(target=w.run, name=f"worker-{i}", daemon=True) for i, w in enumerate(self._workers)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -53,10 +53,10 @@ def settings(store: Store) -> Settings:
 
 
 @pytest.fixture
-def http(store: Store, settings: Settings) -> Iterator[FlaskClient]:
+def http(store: Store, settings: Settings) -> FlaskClient:
     """A client of the app on `store`."""
     app = create_app(settings, store)
-    yield app.test_client()
+    return app.test_client()
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_the_newest_migration_is_the_one_that_the_program_names() -> None:
 
 def test_a_store_from_a_newer_program_is_refused(store: Store) -> None:
     store.write(lambda conn: conn.execute(text("UPDATE alembic_version SET version_num = '9999'")))
-    with pytest.raises(StoreError, match="'9999', which this program .* does not know; upgrade"):
+    with pytest.raises(StoreError, match=r"'9999', which this program .* does not know; upgrade"):
         open_store(store.url)
 
 
