@@ -142,8 +142,8 @@ class ActivityRecipe:
 def augmented(motion_g: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Return windows with the strap tilted by some 7°, 4 % stronger or weaker, 5 % faster or slower."""
     n, length = motion_g.shape[:2]
-    angle = rng.normal(0, 0.12, n).astype(np.float32)
-    turn = rng.uniform(0, 2 * np.pi, n).astype(np.float32)  # about which axis across the forearm
+    angle = np.asarray(rng.normal(0, 0.12, n), np.float32)
+    turn = np.asarray(rng.uniform(0, 2 * np.pi, n), np.float32)  # about which axis across the forearm
     across = np.stack([np.zeros_like(turn), np.cos(turn), np.sin(turn)], axis=1)[:, None]
     out = motion_g * np.cos(angle)[:, None, None]
     out = out + np.cross(across, motion_g) * np.sin(angle)[:, None, None]

@@ -122,7 +122,8 @@ def _near(found: Candidates, core_start: NDArray[np.float64], truth: NDArray[np.
     times = found.time_s + core_start[:, None] - BEFORE_S
     after = np.searchsorted(truth, times).clip(0, truth.size - 1)
     before = (after - 1).clip(0)
-    return np.minimum(np.abs(truth[after] - times), np.abs(truth[before] - times)) < _NEAR_S
+    near = np.minimum(np.abs(truth[after] - times), np.abs(truth[before] - times)) < _NEAR_S
+    return np.asarray(near, np.bool_)
 
 
 def _ensemble(

@@ -131,7 +131,7 @@ def blocks_of(clean: NDArray[np.float32], fs_hz: float) -> tuple[NDArray[np.floa
     Shapes (n_blocks, round(BLOCK_S * fs_hz)) and (n_blocks,).
     """
     n_blocks = max(1, int(np.ceil(clean.size / (CORE_S * fs_hz) - 1e-9)))
-    core_start = np.arange(n_blocks) * CORE_S
+    core_start: NDArray[np.float64] = np.arange(n_blocks, dtype=np.float64) * CORE_S
     before, length = round(BEFORE_S * fs_hz), round(BLOCK_S * fs_hz)
     starts = np.round(core_start * fs_hz).astype(np.intp)
     padded = mirrored(clean, before, max(0, int(starts[-1]) + length - before - clean.size))

@@ -40,7 +40,7 @@ def in_flutter(shape_band: NDArray[np.complex64], index: NDArray[np.intp]) -> ND
         tone[block, span] = _is_tone(spans[block, span])
     place = np.clip(index - _SPAN // 2, 0, None) / _HOP
     last = tone.shape[1] - 1
-    rows = np.arange(len(index))[:, None]
+    rows: NDArray[np.intp] = np.arange(len(index)).reshape(-1, 1)
     return np.asarray(
         tone[rows, np.minimum(np.floor(place), last).astype(np.intp)]
         | tone[rows, np.minimum(np.ceil(place), last).astype(np.intp)]

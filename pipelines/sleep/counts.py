@@ -115,7 +115,7 @@ def actigraph_counts(acc_g: NDArray[np.floating], fs_hz: float, epoch_s: float =
     y = y[: y.size // 3 * 3].reshape(-1, 3).mean(1)
     per_epoch = round(10 * epoch_s)
     n = y.size // per_epoch
-    return np.floor(y[: n * per_epoch].reshape(n, per_epoch)).sum(1)
+    return np.asarray(np.floor(y[: n * per_epoch].reshape(n, per_epoch)).sum(1), np.float64)
 
 
 # Filter and scale of Neishabouri et al. 2022, table in the supplement.
@@ -143,7 +143,7 @@ def _count(bins: NDArray[np.int64]) -> NDArray[np.float64]:
     second, epoch = int(FS_HZ), int(COUNT_S)
     n = bins.size // (second * epoch)
     peaks = bins[: n * second * epoch].reshape(n, epoch, second).max(2)
-    return np.maximum((peaks.sum(1) - _OFFSET) * _GAIN, 0.0)
+    return np.asarray(np.maximum((peaks.sum(1) - _OFFSET) * _GAIN, 0.0), np.float64)
 
 
 def _at_50_hz(z: NDArray[np.float64], fs_hz: float) -> NDArray[np.float64]:

@@ -80,7 +80,7 @@ def oakley(counts: NDArray[np.float64], threshold: float = 40.0, scale: float = 
 
 def _minutes(counts: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
     epochs = np.nan_to_num(counts).sum(1) * scale
-    return np.pad(epochs, (0, epochs.size % 2)).reshape(-1, 2).sum(1)
+    return np.asarray(np.pad(epochs, (0, epochs.size % 2)).reshape(-1, 2).sum(1), np.float64)
 
 
 def _to_epochs(minutes: Asleep, n: int) -> Asleep:

@@ -5,9 +5,9 @@ import pytest
 
 pytest.importorskip("tf_keras")
 
-from models.networks.registry import RECIPES  # noqa: E402
-from models.pruning import apply_plan, mask_plan, plan_pruning  # noqa: E402
-from tests.models.pruning.nets import answer, inputs_for, randomise  # noqa: E402
+from models.networks.registry import RECIPES
+from models.pruning import apply_plan, mask_plan, plan_pruning
+from tests.models.pruning.nets import answer, inputs_for, randomise
 
 
 @pytest.mark.parametrize("name", RECIPES)
