@@ -34,7 +34,7 @@ def in_flutter(shape_band: NDArray[np.complex64], index: NDArray[np.intp]) -> ND
     ndarray of bool, shape (n_blocks, k)
     """
     spans = np.lib.stride_tricks.sliding_window_view(shape_band, _SPAN, axis=1)[:, ::_HOP]
-    tone = np.zeros(spans.shape[:2], bool)
+    tone = np.zeros((spans.shape[0], spans.shape[1]), bool)
     block, span = np.nonzero(_may_be_tone(spans))
     if block.size:
         tone[block, span] = _is_tone(spans[block, span])

@@ -94,7 +94,7 @@ def test_without_a_network_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, t
 
 def test_a_set_that_is_elsewhere_names_its_address(tmp_path: Path) -> None:
     other = Adapter("far", "Far", "https://example.org/far", "?", False, lambda folder: iter(()), "*")
-    with pytest.raises(DataSetError, match="is not on PhysioNet; download it from https://example.org/far"):
+    with pytest.raises(DataSetError, match=r"is not on PhysioNet; download it from https://example\.org/far"):
         fetch.fetch_physionet(other, tmp_path, quiet)
 
 
