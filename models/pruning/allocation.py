@@ -158,8 +158,11 @@ def knapsack(curves: Sensitivity, needed: Mapping[str, float]) -> dict[str, int]
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     flat = [(name, option) for name, many in curves.options.items() for option in many]
-    # Noise may make a cut look like a gain; counted as nothing, so that no group is cut for luck.
-    cost = np.array([max(o.loss_rise, 0.0) for _, o in flat])
+    # Noise may make a cut look like a gain. It counts as nothing, and a whisper against cutting more than is needed
+    # decides among equals, so that no group is cut for luck.
+    rise = np.array([max(o.loss_rise, 0.0) for _, o in flat])
+    saved = np.array([o.saves.get("bytes", 0.0) for _, o in flat])
+    cost = rise + 1e-6 * (float(rise.max()) or 1.0) * saved / (float(saved.max()) or 1.0)
     names = list(curves.options)
     one_each = np.array([[float(name == owner) for owner, _ in flat] for name in names])
     rows = [LinearConstraint(one_each, 1, 1)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from models.pruning.calibration import Calibration
-from models.pruning.errors import PruningError
+from models.pruning.errors import PruningError, TargetError
 from models.pruning.importance import IMPORTANCES, importance_named
 from models.pruning.plan import PruningPlan
 from models.pruning.planner import Scope, plan_pruning
@@ -59,6 +59,8 @@ class Way:
         For ``sensors``: the inputs that stay.
     steps : int
         Training steps of recovery, for schedules that need to know when it ends.
+    tolerance : float
+        For the iterative schedule: share of the dense loss by which it may rise before a step is taken back.
     """
 
     method: str
@@ -68,6 +70,7 @@ class Way:
     keep: tuple[str, ...] = ()
     steps: int = 1
     seed: int = 0
+    tolerance: float = 0.05
 
 
 def prune_by(
@@ -125,7 +128,10 @@ def _units(
         measure=measure,
         importance=importance,
         scope=way.scope,
+        tolerance=way.tolerance,
     )
+    if not any(step.kept for step in done.steps):
+        raise TargetError(f"{done.ended}: nothing was removed; recover longer, allow more loss, or go one-shot")
     return done.model, done.plan
 
 

@@ -87,6 +87,9 @@ def prune_case(case: Case, model: Any, request: Request) -> Pruned:
     if request.by_way:
         steps = max(1, request.epochs) * -(-len(case.data) // case.data.batch)
         way = replace(request.way, steps=max(2, steps // 2))
+        allowed = allowed_rise(request.max_loss, case.error(model))
+        if allowed is not None:
+            way = replace(way, tolerance=allowed / max(abs(case.error(model)), 1e-12))
         small, plan = prune_by(model, way, case.data.take(_ROWS), _trainer(case, request), case.error)
         return _measured(case, model, small, plan, request)
     return prune_to(

@@ -30,6 +30,10 @@ def test_the_knapsack_takes_what_costs_least_and_saves_enough() -> None:
     assert knapsack(curves, {"bytes": 0}) == {"cheap": 8, "dear": 8}
     assert knapsack(curves, {"bytes": 70}) == {"cheap": 2, "dear": 8}
     assert knapsack(curves, {"bytes": 110}) == {"cheap": 4, "dear": 4}
+    lucky = Sensitivity(
+        None, "L2", {}, options | {"luck": (Option(8, 0.0, {"bytes": 0}), Option(2, -1.0, {"bytes": 9}))}
+    )  # type: ignore[arg-type]
+    assert knapsack(lucky, {"bytes": 40})["luck"] == 8
     with pytest.raises(TargetError, match=r"bytes: 200 to save, at most 170 possible"):
         knapsack(curves, {"bytes": 200})
 
