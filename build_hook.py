@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -71,5 +72,11 @@ class WheelHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Lay the files out, unless this is an editable install (which points at the tree itself)."""
         if version == "standard":
-            placed = lay_out(Path(self.root), Path(self.root) / "build" / "wheel")
-            build_data["force_include"].update(placed)
+            # A folder of its own: two builds of one tree may run at once.
+            self._layout = tempfile.mkdtemp(prefix="wristwise-wheel-")
+            build_data["force_include"].update(lay_out(Path(self.root), Path(self._layout)))
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove the layout."""
+        del version, build_data, artifact_path
+        shutil.rmtree(getattr(self, "_layout", ""), ignore_errors=True)

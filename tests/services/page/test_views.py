@@ -112,7 +112,7 @@ def test_another_users_event_cannot_be_touched_by_any_guess(owner: FlaskClient, 
         assert stranger.post(guess, data={"state": "acknowledged"}, headers=own).status_code == 404
     assert "Detected" in owner.get("/events").text
     for path in VIEWS:
-        assert "0.93" not in stranger.get(path).text
+        assert "confidence 93 %" not in text_of(stranger.get(path).text)
     assert "No events." in stranger.get("/events").text
 
 
