@@ -32,13 +32,15 @@ def load(
     DataSetError
         If none of the sets is there.
     """
-    chosen = [adapter(name) for name in recipe.datasets]
+    # A recipe may name other sets for those who want open licences only.
+    names = getattr(recipe, "open_datasets", recipe.datasets) if open_data else recipe.datasets
+    chosen = [adapter(name) for name in names]
     usable = [a for a in chosen if a.present(root) and (a.open_licence or not open_data)]
     if not usable:
         kind = "open " if open_data else ""
         raise DataSetError(
             f"{root} holds none of the {kind}data sets that {recipe.task.name!r} trains on "
-            f"({', '.join(recipe.datasets)}); set WRISTWISE_DATA, or see `wristwise data list`"
+            f"({', '.join(names)}); set WRISTWISE_DATA, or see `wristwise data list`"
         )
     recordings: list[Recording] = []
     for one in usable:
@@ -64,6 +66,7 @@ def licences(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
 
 def _usable(recipe: Recipe, recordings: Any, on_recording: Callable[[str], None] | None) -> list[Recording]:
     needed = [c.name for c in recipe.task.channels if c.required]
+    wanted: Callable[[Recording], bool] = getattr(recipe, "trains_on", lambda _: True)
     found = []
     for recording in recordings:
         if on_recording:
@@ -73,7 +76,8 @@ def _usable(recipe: Recipe, recordings: Any, on_recording: Callable[[str], None]
                 recording.require(name)
         except ChannelError:
             continue  # some records of a set lack a channel: the set's adapter page says which
-        found.append(recording)
+        if wanted(recording):
+            found.append(recording)
     return found
 
 
