@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.folds import goal
 from benchmarks.heart_rate_pictures import draw
 from benchmarks.heart_rate_summary import summary
 from data.adapters.registry import adapter
@@ -142,10 +143,40 @@ def bench(out: Path, *, only: str = "", train: bool = True) -> None:
                 run_job(job, recordings, examples, out)
     results = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(out.glob("*.json"))]
     table = summary(results)
+    table["on the watch"] = on_the_watch(out)
+    table["goals"] += watch_goals(table["on the watch"])
     path = Path(__file__).parent / "results" / "heart_rate.json"
-    path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     draw(results, Path(__file__).parents[1] / "docs" / "pictures")
     print(json.dumps({k: v for k, v in table.items() if k != "per_recording"}, indent=1))
+
+
+def on_the_watch(out: Path) -> dict[str, float]:
+    """Return latency of a fold's dense float32 parent and of its pruned int8 file (same run), and the arena."""
+    import tf_keras
+
+    from models.export.convert import to_tflite
+    from models.export.measure import arena_bytes, latency_us
+
+    folder = out / "fold0-seed0"
+    dense = to_tflite(tf_keras.models.load_model(folder / "dense.keras"), "float32")
+    pruned = (folder / "model.tflite").read_bytes()
+    return {
+        "dense_us": float(latency_us(dense)), "pruned_us": float(latency_us(pruned)), "dense_bytes": float(len(dense)),
+        "pruned_bytes": float(len(pruned)), "arena_bytes": float(arena_bytes(pruned)),
+    }  # fmt: skip
+
+
+def watch_goals(watch: dict[str, float]) -> list[dict[str, Any]]:
+    """Return what the file costs beside what was wanted."""
+    command = "python -m benchmarks.heart_rate --out runs/bench/heart-rate"
+    size, speed = watch["pruned_bytes"] / watch["dense_bytes"], watch["pruned_us"] / watch["dense_us"]
+    return [
+        goal("pruned int8 against dense float32: bytes", "≤ 25 %", f"{100 * size:.0f} %", size <= 0.25, command),
+        goal("the same: latency, one thread, LiteRT", "≤ 50 %", f"{100 * speed:.0f} %", speed <= 0.5, command),
+        goal("arena (tflite-micro)", "≤ 40 KB", f"{watch['arena_bytes'] / 1e3:.0f} KB",
+             watch["arena_bytes"] <= 40e3, command),
+    ]  # fmt: skip
 
 
 def every_recording() -> list[Recording]:
