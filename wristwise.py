@@ -5,7 +5,7 @@ Examples
 --------
 >>> import wristwise
 >>> sorted(wristwise.tasks())  # doctest: +SKIP
-['activity', 'beats', 'ecg-rhythm', 'fall-detection', 'heart-rate', 'sleep-staging']
+['activity', 'beats', 'fall-detection', 'heart-rate', 'sleep-staging', 'steps']
 >>> recording = wristwise.read("my_records/walk_1")  # doctest: +SKIP
 >>> estimates = wristwise.infer("heart-rate", recording)  # doctest: +SKIP
 """
