@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from data.errors import TaskError
-from pipelines import activity, beats, fall_detection, heart_rate, sleep_staging, steps
+from pipelines import activity, beats, ecg_rhythm, fall_detection, heart_rate, sleep_staging, steps
 from pipelines.task import Task
 
 
@@ -33,4 +33,6 @@ class Registry(Mapping[str, Task]):
         return len(self._tasks)
 
 
-TASKS = Registry((heart_rate.TASK, beats.TASK, sleep_staging.TASK, fall_detection.TASK, activity.TASK, steps.TASK))
+TASKS = Registry(
+    (heart_rate.TASK, beats.TASK, ecg_rhythm.TASK, sleep_staging.TASK, fall_detection.TASK, activity.TASK, steps.TASK)
+)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from data.errors import TaskError
-from models.networks import activity, fall_detection, heart_rate, sleep_staging
+from models.networks import activity, ecg_rhythm, fall_detection, heart_rate, sleep_staging
 from models.training.recipe import Recipe
 
-_ALL: tuple[Recipe, ...] = (heart_rate.RECIPE, fall_detection.RECIPE, activity.RECIPE, sleep_staging.RECIPE)
+_ALL: tuple[Recipe, ...] = (
+    heart_rate.RECIPE,
+    fall_detection.RECIPE,
+    activity.RECIPE,
+    sleep_staging.RECIPE,
+    ecg_rhythm.RECIPE,
+)
 RECIPES = {recipe.task.name: recipe for recipe in _ALL}
 
 
