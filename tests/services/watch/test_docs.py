@@ -6,13 +6,21 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from build_hook import lay_out
 from services.watch.faults import DEVICE_FAULTS, UPLOAD_FAULTS, FaultPlan
 
 ROOT = Path(__file__).parents[3]
+PLUGIN = "wristwise.services.pytest_plugin"
 PAGE = (ROOT / "docs" / "mock-watch.md").read_text(encoding="utf-8")
+
+
+def _plugin() -> list[str]:
+    """Name the plugin where Wristwise is not installed; where it is, its entry point loads it already."""
+    installed = any(entry.value == PLUGIN for entry in entry_points(group="pytest11"))
+    return [] if installed else ["-p", PLUGIN]
 
 
 def test_the_example_runs_in_a_project_that_has_services_and_data_of_its_own(tmp_path: Path) -> None:
@@ -27,7 +35,7 @@ def test_the_example_runs_in_a_project_that_has_services_and_data_of_its_own(tmp
     (project / "test_my_app.py").write_text(own + example.group(1))
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "wristwise.services.pytest_plugin", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-q", *_plugin(), "-p", "no:cacheprovider"],
         cwd=project, env={**clean, "PYTHONPATH": f"{tmp_path / 'published'}{os.pathsep}{project}"},
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
