@@ -47,7 +47,7 @@ class HeartRateRecipe:
     export_mode: Literal["float32", "float16", "int8", "weight_int8"] = "int8"
     sequence = False
     epochs = 3
-    quick_epochs = 2
+    quick_epochs = 1
     prune_target = PruneTarget(channels_removed=0.5, weights_zeroed=0.3, recover_epochs=2)
 
     def examples(self, recordings: Sequence[Recording], *, seed: int) -> Examples:
