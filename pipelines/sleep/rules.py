@@ -2,8 +2,7 @@
 The classical rules of actigraphy: Cole–Kripke, Sadeh and Oakley, from the papers.
 
 Each was fitted to its own device's counts. Ours are te Lindert's, made to resemble the Actiwatch's; `scale` brings
-them to a rule's own unit, and its default was set on the nights of sleep-accel for the least bias of total sleep time
-at a round figure, which flatters the rules in comparisons there.
+them to a rule's own unit. Its default, 1, was fitted to nothing: a rule whose counts are scaled to it may do better.
 """
 
 from __future__ import annotations
