@@ -8,10 +8,14 @@ from typing import Any
 from models.bundle import Bundle
 
 
+def card_text(bundle: Bundle) -> str:
+    """Return the card in words, as Markdown."""
+    return "\n".join([f"# {bundle.task} {bundle.version}", "", *_card_lines(bundle.card)]) + "\n"
+
+
 def write_report(bundle: Bundle, folder: Path) -> Path:
     """Write `report.md` beside the bundle and `card.md` in it; return the report's path."""
-    card = bundle.card
-    text = "\n".join([f"# {bundle.task} {bundle.version}", "", *_card_lines(card)]) + "\n"
+    text = card_text(bundle)
     (bundle.folder / "card.md").write_text(text, encoding="utf-8")
     path = folder / "report.md"
     path.write_text(text, encoding="utf-8")

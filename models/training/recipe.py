@@ -62,6 +62,8 @@ class Recipe(Protocol):
     One task's training, found by `models.networks.registry`. Import tf_keras inside the methods only.
 
     `build` returns the dense parent: a sensible network of its size, not one inflated to be pruned.
+    Optional: ``open_datasets`` (trained on instead where only open licences are wanted) and ``trains_on(recording)``
+    (False leaves a recording out of training).
     """
 
     task: Task
