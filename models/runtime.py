@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from data.errors import BundleError, MissingExtraError
 from models.bundle import Bundle, TensorSpec
+from models.chatter import without_chatter
 from pipelines.task import Outputs, Windows
 
 RuntimeName = Literal["litert", "micro"]
@@ -151,8 +152,9 @@ class _LiteRT:
     def __init__(self, model: bytes, _n_outputs: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(model_content=model, num_threads=1)
-        self._interpreter.allocate_tensors()
+        with without_chatter():
+            self._interpreter = Interpreter(model_content=model, num_threads=1)
+            self._interpreter.allocate_tensors()
         self._in = [d["index"] for d in self._interpreter.get_input_details()]
         self._out = [d["index"] for d in self._interpreter.get_output_details()]
 

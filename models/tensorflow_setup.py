@@ -17,12 +17,14 @@ def quiet(threads: int = 1) -> None:
         If TensorFlow is not installed.
     """
     from data.errors import MissingExtraError
+    from models.chatter import without_chatter
 
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     try:
-        import tensorflow as tf
+        with without_chatter():
+            import tensorflow as tf
     except ImportError as error:
         raise MissingExtraError(
             "training, pruning and export need TensorFlow; install it with: pip install 'wristwise[train]'"
@@ -32,3 +34,5 @@ def quiet(threads: int = 1) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     except RuntimeError:
         return  # TensorFlow runs already: its threads are as its first user set them
+    with without_chatter():
+        tf.config.list_logical_devices()  # it looks for a GPU now, and not in the middle of somebody's output

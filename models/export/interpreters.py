@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from data.errors import MissingExtraError, WristwiseError
 from models.bundle import TensorSpec
+from models.chatter import without_chatter
 from models.export.spec import tensor_specs
 from models.runtime import dequantise, quantise
 
@@ -104,8 +105,9 @@ class _Lite:
     def __init__(self, data: bytes, runtime: str) -> None:
         self.inputs, self.outputs = tensor_specs(data)
         try:
-            self._interpreter = _lite_interpreter(data, runtime)
-            self._interpreter.allocate_tensors()
+            with without_chatter():
+                self._interpreter = _lite_interpreter(data, runtime)
+                self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise LoadError(f"{runtime} refuses the file: {_first_line(str(error))}") from error
         self._in = [entry["index"] for entry in self._interpreter.get_input_details()]
