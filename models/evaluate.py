@@ -32,14 +32,20 @@ def infer(task: Task, recording: Recording, model: Model | None, *, offline: boo
     offline : bool, optional
         Let the decoder look ahead; default: as the task does.
     """
-    return decode(task, task.prepare(recording), model, offline=offline)
+    return decode(task, whole(task, recording), model, offline=offline)
+
+
+def whole(task: Task, recording: Recording) -> Windows:
+    """Return the windows of a finished recording: a task with `whole` also judges what is left behind the last."""
+    prepare: Callable[[Recording], Windows] = getattr(task, "whole", task.prepare)
+    return prepare(recording)
 
 
 def decode(task: Task, windows: Windows, model: Model | None, *, offline: bool | None = None) -> list[Estimate]:
     """Return the estimates for windows that are prepared already."""
-    whole = looks_back(task, offline)
-    windows = settled(task, windows) if whole else windows
-    decoder = task.decoder(offline=whole, config=model.bundle.config if model else None)
+    late = looks_back(task, offline)
+    windows = settled(task, windows) if late else windows
+    decoder = task.decoder(offline=late, config=model.bundle.config if model else None)
     outputs = model.predict(windows) if model else {}
     return [*decoder.update(outputs, windows), *decoder.finish()]
 
@@ -112,7 +118,7 @@ def evaluate(
         if on_recording:
             on_recording(recording.id)
         try:
-            windows = task.prepare(recording)
+            windows = whole(task, recording)
             own = task.score(decode(task, windows, model, offline=offline), recording)
             classical = task.score(task.baseline(windows), recording)
         except ChannelError as error:

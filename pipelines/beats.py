@@ -13,6 +13,7 @@ from data.recording import Channel, Recording
 from pipelines.beat_detection.bands import BLOCK_S
 from pipelines.beat_detection.blocks import (
     AFTER_S,
+    APART_S,
     BEFORE_S,
     CORE_S,
     MIN_RATE_HZ,
@@ -20,6 +21,7 @@ from pipelines.beat_detection.blocks import (
     bridge,
     judge,
     judge_with,
+    mirrored,
     settle,
 )  # fmt: skip
 from pipelines.beat_detection.matching import match_beats, rates
@@ -53,6 +55,20 @@ class BeatDetection:
         """
         ecg = recording.require("ecg")
         first, last = windows if windows is not None else (0, self.window.count(ecg.end_s))
+        return self._rows(ecg, first, last, last * CORE_S + AFTER_S)
+
+    def whole(self, recording: Recording, first: int = 0) -> Windows:
+        """
+        Judge a finished recording to its end, from window `first` on: also the 3 to 27 s behind the last whole window.
+
+        There the signal's mirror image stands for what would follow, as in `detect_beats`; recordings from 1 s on.
+        """
+        ecg = recording.require("ecg")
+        last = int(np.ceil(ecg.end_s / CORE_S - 1e-9)) if ecg.samples.size >= ecg.fs_hz else 0
+        return self._rows(ecg, first, last, ecg.end_s)
+
+    def _rows(self, ecg: Channel, first: int, last: int, end_s: float) -> Windows:
+        """Judge cores `first` to `last` of a stream that is known up to `end_s`."""
         n = max(0, last - first)
         start_s = np.asarray((first + np.arange(n)) * CORE_S, np.float64)
         beats, confidence, plain = (np.full((n, _MOST), np.nan) for _ in range(3))
@@ -60,16 +76,19 @@ class BeatDetection:
         for at in range(0, n if ecg.fs_hz >= MIN_RATE_HZ else 0, _AT_ONCE):
             rows = np.arange(at, min(at + _AT_ONCE, n))
             blocks, sensed = _blocks(ecg, first + rows)
-            quality[rows] = _core(sensed, ecg.fs_hz).mean(axis=1)
+            quality[rows] = [
+                _share(s, ecg.fs_hz, end_s - t + BEFORE_S) for s, t in zip(sensed, start_s[rows], strict=True)
+            ]
             judged, by_size = judge(blocks, ecg.fs_hz), judge_with(blocks, ecg.fs_hz, None, None)
             for k, row in enumerate(rows):
                 zero_s = start_s[row] - BEFORE_S
-                times, odds = _of_core(judged, k, blocks[k], sensed[k], ecg.fs_hz)
+                until_s = min(BEFORE_S + CORE_S, end_s - zero_s)
+                times, odds = _of_core(judged, k, blocks[k], sensed[k], ecg.fs_hz, until_s)
                 beats[row, : times.size], confidence[row, : times.size] = zero_s + times, odds
-                times, _ = _of_core(by_size, k, blocks[k], sensed[k], ecg.fs_hz)
+                times, _ = _of_core(by_size, k, blocks[k], sensed[k], ecg.fs_hz, until_s)
                 plain[row, : times.size] = zero_s + times
         extras = {"beats_s": beats, "confidence": confidence, "plain_s": plain}
-        return Windows({}, start_s, start_s + self.window.length_s, quality, extras)
+        return Windows({}, start_s, np.minimum(start_s + self.window.length_s, end_s), quality, extras)
 
     def targets(self, recording: Recording, windows: Windows) -> dict[str, NDArray[np.float32]]:
         """Return nothing: there is no network to teach."""
@@ -87,7 +106,9 @@ class BeatDetection:
 
     def score(self, estimates: Sequence[Estimate], recording: Recording) -> dict[str, Any]:
         """
-        Return hits, extra and missed beats within 150 ms, and the mean location error, over the span judged.
+        Return hits, extra and missed beats within 150 ms, and the mean location error.
+
+        Every annotated beat counts, also where nothing was judged.
 
         Raises
         ------
@@ -99,7 +120,7 @@ class BeatDetection:
         found = np.array([t for e in estimates for t in e.extras["times_s"]])
         end_s = max((e.end_s for e in estimates), default=0.0)
         reference = recording.annotations["beats"].t_s
-        met = match_beats(reference[reference < end_s], found)
+        met = match_beats(reference, found)
         error_ms = float(np.abs(met.error_s).mean() * 1e3) if met.hits else None
         return {
             "hits": met.hits, "extra": int(met.extra.size), "missed": int(met.missed.size),
@@ -118,10 +139,11 @@ class BeatDetection:
 
 
 class BeatDecoder:
-    """Says the beats of each core; nothing is carried from one to the next."""
+    """Says the beats of each core; the last one is remembered, so that none is said twice at a border."""
 
     def __init__(self, key: str) -> None:
         self._key = key
+        self._last_s = -np.inf
 
     def update(self, outputs: Outputs, windows: Windows) -> list[Estimate]:
         """Return one estimate a core: value is the number of beats, `extras` holds their times."""
@@ -130,11 +152,13 @@ class BeatDecoder:
         for k in range(len(windows)):
             times = windows.extras[self._key][k]
             times = times[np.isfinite(times)]
+            times = times[times > self._last_s + APART_S]
+            self._last_s = float(times[-1]) if times.size else self._last_s
             quality = float(windows.quality[k])
-            begin = float(windows.start_s[k])
+            begin, end = float(windows.start_s[k]), float(windows.end_s[k])
             said.append(
                 Estimate(
-                    "beats", begin, begin + CORE_S, float(times.size) if quality > 0 else None, None, quality,
+                    "beats", begin, min(begin + CORE_S, end), float(times.size) if quality > 0 else None, None, quality,
                     {"times_s": [round(float(t), 6) for t in times]},
                 )
             )  # fmt: skip
@@ -145,40 +169,42 @@ class BeatDecoder:
         return []
 
     def state(self) -> dict[str, Any]:
-        """Return an empty state."""
-        return {}
+        """Return the time of the last beat, None before the first."""
+        return {"last_s": self._last_s if np.isfinite(self._last_s) else None}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state, which is empty."""
-        del state
+        """Go on from a `state`."""
+        last_s = state.get("last_s")
+        self._last_s = -np.inf if last_s is None else float(last_s)
 
 
 def _blocks(ecg: Channel, numbers: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return blocks of the absolute grid, without NaN, and what was sensed; before the stream lies its mirror image."""
-    fs, before, length = ecg.fs_hz, round(BEFORE_S * ecg.fs_hz), round(BLOCK_S * ecg.fs_hz)
-    starts = np.round(numbers * CORE_S * fs).astype(np.intp) - before - round(ecg.t0_s * fs)
-    blocks, sensed = np.empty((numbers.size, length), np.float32), np.zeros((numbers.size, length), bool)
+    """Return blocks of the absolute grid, without NaN, and what was sensed; beyond the samples lies their mirror."""
+    fs, length = ecg.fs_hz, round(BLOCK_S * ecg.fs_hz)
+    starts = np.round(numbers * CORE_S * fs).astype(np.intp) - round(BEFORE_S * fs) - round(ecg.t0_s * fs)
+    blocks, sensed = np.zeros((numbers.size, length), np.float32), np.zeros((numbers.size, length), bool)
     for k, start in enumerate(starts):
-        raw = np.full(length, np.nan, np.float32)
         a, b = max(0, int(start)), min(ecg.samples.size, int(start) + length)
-        raw[a - start : b - start] = ecg.samples[a:b]
-        clean, sensed[k] = bridge(raw)
-        if numbers[k] == 0:
-            clean[:before] = clean[2 * before : before : -1]
-        blocks[k] = clean
+        if a >= b:
+            continue
+        clean, here = bridge(ecg.samples[a:b])
+        blocks[k] = mirrored(clean, a - int(start), int(start) + length - b)
+        sensed[k, a - start : b - start] = here
     return blocks, sensed
 
 
-def _core(x: NDArray[Any], fs_hz: float) -> NDArray[Any]:
-    return x[:, round(BEFORE_S * fs_hz) : round((BEFORE_S + CORE_S) * fs_hz)]
+def _share(sensed: NDArray[np.bool_], fs_hz: float, end_s: float) -> float:
+    """Return which share of a block's core, or of what there is of it before `end_s`, was sensed."""
+    core = sensed[round(BEFORE_S * fs_hz) : round(min(BEFORE_S + CORE_S, end_s) * fs_hz)]
+    return float(core.mean()) if core.size else 0.0
 
 
 def _of_core(
-    judged: Judged, k: int, clean: NDArray[np.float32], sensed: NDArray[np.bool_], fs_hz: float
+    judged: Judged, k: int, clean: NDArray[np.float32], sensed: NDArray[np.bool_], fs_hz: float, until_s: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Return the beats of block `k`'s core, in seconds since the block's first sample, and their confidence."""
     time_s = judged.found.time_s[k]
-    core = judged.beats[k] & (time_s >= BEFORE_S) & (time_s < BEFORE_S + CORE_S)
+    core = judged.beats[k] & (time_s >= BEFORE_S) & (time_s < until_s)
     order = np.argsort(time_s[core], kind="stable")
     found = settle(clean, sensed, fs_hz, time_s[core][order].astype(np.float64), judged.odds[k][core][order])
     return found.time_s[:_MOST], found.confidence[:_MOST]

@@ -62,6 +62,13 @@ class WindowStream:
         # The slowest channel decides: a window is whole when every channel that this device has covers it.
         return self._take(self._task.window.count(min((c.end_s for c in usable), default=0.0)))
 
+    def finish(self) -> Windows:
+        """Return what is left once the stream is over: rows behind the last whole window, of a task with `whole`."""
+        whole = getattr(self._task, "whole", None)
+        rest: Windows = whole(self._buffer, self._next) if whole else self._task.prepare(self._buffer, (0, 0))
+        self._next += len(rest)
+        return rest
+
     def _take(self, last: int) -> Windows:
         last = max(last, self._next)
         windows = self._task.prepare(self._buffer, (self._next, last))

@@ -19,6 +19,7 @@ MIN_RATE_HZ = 60.0  # below, the QRS band is no longer in the signal
 _AT_ONCE = 128  # blocks judged together: they stay in the cache, and a day's ECG in bounded memory
 _PEAK_S = 0.06  # an R peak is sought so far around the envelope's peak
 _MEAN_S = 0.15  # and measured against the mean of so much to either side
+APART_S = REFRACTORY_S - _PEAK_S  # what two peaks keep of it at least
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def settle(
     time_s, log_odds = sample[keep] / fs_hz, log_odds[keep]
     apart = np.ones(time_s.size, bool)
     if time_s.size:
-        apart[1:] = np.diff(time_s) > REFRACTORY_S - _PEAK_S
+        apart[1:] = np.diff(time_s) > APART_S
     confidence = 1.0 / (1.0 + np.exp(-np.clip(log_odds[apart], -30.0, 30.0)))
     return Beats(time_s[apart], confidence.astype(np.float32))
 
