@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -112,6 +113,19 @@ def model_publish(
     finally:
         store.close()
     typer.echo(json.dumps({"task": chosen.name, "version": opened.version, "percent": percent}))
+
+
+@model.command("list")
+def model_list(data: Data = DEFAULT_DATA) -> None:
+    """Print each release with its percentage, and how many devices run it and have refused it."""
+    from services.store import rollouts
+
+    store = _open(data)
+    try:
+        for release in store.read(rollouts.reach):
+            typer.echo(json.dumps(asdict(release)))
+    finally:
+        store.close()
 
 
 @model.command("withdraw")

@@ -27,6 +27,8 @@ from services.sync.wire import reply
 
 blueprint = APIBlueprint("batches", __name__, abp_tags=[Tag(name="batches")])
 PROCESS = "process"
+# Characters of what a device tells of itself, as JSON.
+MAX_STATUS = 4096
 
 
 class Reading(Body):
@@ -265,7 +267,8 @@ def _want_work(conn: Connection, user_id: int, body: Batch, touched: list[intake
 
 def _note_device(conn: Connection, user_id: int, body: Batch) -> None:
     values: dict[str, Any] = {"seen_us": now_us()}
-    if body.status is not None:
-        values["status"] = json.dumps(body.status)[:4096]
+    status = json.dumps(body.status) if body.status is not None else ""
+    if 0 < len(status) <= MAX_STATUS:  # half a text would be none: what was known before stays
+        values["status"] = status
     here = (devices.c.user_id == user_id) & (devices.c.device_id == body.device_id)
     conn.execute(update(devices).where(here).values(**values))

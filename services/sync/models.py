@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
 from flask import Response, request, send_file
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field, StringConstraints
 
-from services.store import releases
+from services.store import releases, rollouts
 from services.sync.context import service, who
 from services.sync.fields import Body, Identifier, Reply
 from services.sync.operation import operation
@@ -54,6 +55,38 @@ class ModelReply(Reply):
     url: str
     sensors: list[str] = Field(description="channels that the task must have")
     card: dict[str, Any]
+
+
+class RolloutEntry(Reply):
+    """One task on one device."""
+
+    task: str
+    runs: str | None = Field(description="version that the device said it runs")
+    offered: str | None = Field(description="version that it is offered now")
+    percent: int | None = Field(description="share of the devices that get the offered version")
+    withdrawn: bool = Field(description="whether the version that it runs was taken back")
+    state: Literal["current", "waiting", "refused", "not offered"]
+    failures: dict[str, str] = Field(description="versions that the device refused, with its reasons")
+
+
+class DeviceRollouts(Reply):
+    """One device."""
+
+    device_id: str
+    tasks: list[RolloutEntry]
+
+
+class RolloutReply(Reply):
+    """The user's devices."""
+
+    devices: list[DeviceRollouts]
+
+
+@operation(blueprint, "get", "/v1/rollouts", scopes=("companion",), reply=RolloutReply)
+def get_rollouts() -> Response:
+    """See which model each device runs, is offered, and would not take"""
+    found = service().store.read(lambda conn: rollouts.rollouts(conn, who().user_id))
+    return reply({"devices": [{"device_id": d, "tasks": [asdict(t) for t in tasks]} for d, tasks in found.items()]})
 
 
 @operation(blueprint, "get", "/v1/models/<task>", scopes=("watch", "companion"), reply=ModelReply, refuses=(404,))

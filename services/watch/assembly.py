@@ -196,6 +196,8 @@ class Assembly:
                     store.update(task)
                 except (ModelRefused, LinkDown) as error:
                     told[task] = str(error)
+                if refused := store.refused(task):
+                    wrist.refused[task] = refused
                 model = store.model(task)
                 if model is not None:
                     wrist.use(task, model)

@@ -160,7 +160,11 @@ class Watch:
 
     def status(self) -> dict[str, Any]:
         """Return what the watch tells of itself in each batch."""
-        return {"battery": round(self.battery.level, 4), "firmware": FIRMWARE, "edge": self.settings.edge}
+        told = {"battery": round(self.battery.level, 4), "firmware": FIRMWARE, "edge": self.settings.edge}
+        if self.inference is None:
+            return told
+        models, refused = self.inference.versions, self.inference.refused
+        return told | ({"models": models} if models else {}) | ({"models_refused": refused} if refused else {})
 
     def _sense(self, end_s: float) -> None:
         chunks = [c for s in self.streams for c in self._chunks(s, end_s)]

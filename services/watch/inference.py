@@ -101,6 +101,8 @@ class OnWatch:
     ) -> None:
         self.tasks, self.runtime = tuple(tasks), runtime
         self.windows = 0
+        # By task: versions that came over the air and would not do, with the reason.
+        self.refused: dict[str, dict[str, str]] = {}
         self._boot_id = ""
         self._lines: dict[str, _Line] = {}
         self._models: dict[str, Model | None] = dict(models or {})
@@ -123,6 +125,11 @@ class OnWatch:
         self._models[name] = model
         if name in self._lines:
             self._lines[name] = _Line(TASKS[name], model)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version of the model that runs for each task that has one."""
+        return {name: line.model.bundle.version for name, line in self._lines.items() if line.model is not None}
 
     @property
     def running(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from services.watch.link import Answer
 
 # A watch fetches in parts that fit its radio's patience; a part that arrived is not fetched again.
 PART_BYTES = 16_384
+TAKEN_BACK = "it was taken back on the watch"
 
 
 class ModelRefused(WristwiseError, ValueError):
@@ -108,7 +109,7 @@ class ModelStore:
         """
         offer = self._offer(task)
         state = self._state(task)
-        if offer is None or offer.version == state.get("current") or offer.version in state.get("refused", []):
+        if offer is None or offer.version == state.get("current") or offer.version in self.refused(task):
             return False
         try:
             self._verify(offer)
@@ -117,7 +118,7 @@ class ModelStore:
                 return False
             self._try(offer, data)
         except (ModelRefused, BundleError) as error:
-            self._keep(task, {**state, "refused": [*state.get("refused", []), offer.version]})
+            self._keep(task, {**state, "refused": {**self.refused(task), offer.version: str(error)}})
             raise ModelRefused(f"model {offer.version} of {task} is refused, the old one stays: {error}") from error
         self._keep(task, {**state, "current": offer.version, "previous": state.get("current")})
         return True
@@ -125,9 +126,13 @@ class ModelStore:
     def roll_back(self, task: str) -> str | None:
         """Go back to the version before, never to take the present one again; return what is in use now."""
         state = self._state(task)
-        refused = [*state.get("refused", []), *([state["current"]] if state.get("current") else [])]
+        refused = {**self.refused(task), **({state["current"]: TAKEN_BACK} if state.get("current") else {})}
         self._keep(task, {"current": state.get("previous"), "previous": None, "refused": refused})
         return self.version(task)
+
+    def refused(self, task: str) -> dict[str, str]:
+        """Return the versions that are never taken again, with the reasons."""
+        return dict(self._state(task).get("refused", {}))
 
     def _offer(self, task: str) -> Offer | None:
         query: dict[str, Any] = {"device_class": self._device_class}

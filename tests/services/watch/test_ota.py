@@ -11,6 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks.pulse_task import PulseDecoder, PulseTask
+from models.bundle import Bundle
+from models.runtime import Model
 from pipelines.registry import Registry
 from services.local import LocalService
 from services.pytest_plugin import MockWatch
@@ -177,3 +179,27 @@ def test_a_run_with_the_makers_key_infers_with_what_came_over_the_air(service, p
     assert report.complete
     assert report.models == {"pulse": release.sha256[:12]}
     assert {e.model_version for e in report.estimates} == {release.sha256[:12]}
+
+
+def test_the_companion_sees_what_a_watch_runs_and_why_it_refused_the_next(service, publish, monkeypatch) -> None:
+    from services.watch import inference
+
+    class FirstColumn(PulseDecoder):
+        def update(self, outputs, windows):
+            return super().update({"bpm": outputs["bpm"][:, 0]}, windows)
+
+    monkeypatch.setattr(PulseTask, "decoder", lambda self, **_: FirstColumn())
+    monkeypatch.setattr(inference, "TASKS", Registry((PulseTask(),)))
+    first = publish("v1")
+    data = relu_file()
+    model = Model(Bundle(Path("v1"), card_of(data), data))
+    monkeypatch.setattr(inference, "open_model", lambda task, runtime: model)
+    watches = MockWatch(service)
+    watches.run(infer=True, tasks=("pulse",), model_key=public_hex(KEY))
+    publish("v2", name=b"other", key=Ed25519PrivateKey.generate())
+    watches.run(infer=True, tasks=("pulse",), model_key=public_hex(KEY), name="late")
+    devices = {d["device_id"]: d["tasks"] for d in service.companion.call("GET", "/v1/rollouts")["devices"]}
+    assert len(devices) == 2
+    assert devices["late"][0]["runs"] == first.sha256[:12]
+    assert devices["late"][0]["state"] == "refused"
+    assert "its signature is not the maker's" in devices["late"][0]["failures"]["v2"]
