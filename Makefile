@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs lock clean
+.PHONY: help demo companion test lint bench docs lock clean
 
 help:  ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Serving needs no TensorFlow: seconds to install. Everything else comes with the dev stamp.
 $(VENV)/.serve: pyproject.toml $(LOCK)
@@ -25,6 +25,9 @@ $(VENV)/.dev: $(VENV)/.serve
 
 demo: $(VENV)/.serve  ## Service, mock watch and a recording: see a heart rate come back (no TensorFlow)
 	@$(BIN)/wristwise demo
+
+companion: $(VENV)/.serve  ## The companion page with a mock person's month in it; says how to sign in
+	@$(BIN)/wristwise companion
 
 test: $(VENV)/.dev  ## The whole test suite, pytest's summary last
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup

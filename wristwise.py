@@ -32,6 +32,7 @@ from models.commands.run import run as run_command
 from models.commands.run import train as train_command
 from services.commands import serve as service_commands
 from services.commands import upkeep as upkeep_commands
+from services.commands.companion import companion as companion_command
 from services.commands.demo import demo as demo_command
 from services.commands.fleet import fleet as fleet_command
 from services.commands.mock_person import mock_person as mock_person_command
@@ -53,6 +54,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data_app, name="data")
 app.command("demo")(demo_command)
+app.command("companion")(companion_command)
 app.command("run")(run_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)

@@ -29,7 +29,7 @@ def demo(
     picture = out / "heart_rate.png"
     draw(result, chosen.id, picture)
     typer.echo(f"Mean absolute error {result.mae_bpm:.2f} BPM over {result.end_s.size} windows. Picture: {picture}")
-    typer.echo("The companion page: wristwise serve, then wristwise mock-person --days 30, then http://127.0.0.1:8080")
+    typer.echo("Next: make companion (or: wristwise companion) shows the page with a mock person's month in it.")
 
 
 def _print_table(result: Comparison) -> None:
