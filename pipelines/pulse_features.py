@@ -48,7 +48,7 @@ _BEND: Floats = np.linalg.pinv(np.stack([np.ones_like(_OCTAVE), _OCTAVE, _OCTAVE
 
 @dataclass(frozen=True)
 class Spectra:
-    """Planes of one PPG channel, shape (n_windows, n_grid)."""
+    """Planes of one PPG channel, shape (n_windows, n_grid); `short` has the rows that lags reach before those."""
 
     short: Floats
     clean: Floats
@@ -75,30 +75,31 @@ def pulse_planes(recording: Recording, first: int, last: int) -> tuple[NDArray[n
     """
     begin = max(0, first - max(LAGS))
     starts: NDArray[np.float64] = STEP_S * np.arange(begin, last, dtype=np.float64)
-    motion = {s: _motion(recording, starts + LENGTH_S - s, s) for s in (LENGTH_S, LATE_S, LONG_S)}
+    skip = first - begin
+    motion = {s: _motion(recording, starts[skip:] + LENGTH_S - s, s) for s in (LENGTH_S, LATE_S, LONG_S)}
     found, qualities = [], []
     for name in PPG_NAMES:
         if name in recording.channels:
             channel = recording.channels[name]
             qualities.append(channel_quality(cut(channel, starts, LENGTH_S)))
-            found.append(_spectra(channel, motion, starts))
+            found.append(_spectra(channel, motion, starts, skip))
     quality = np.stack(qualities)
-    planes = assemble(_mixed(found, quality), _motion_plane(motion[LENGTH_S], len(starts)), first - begin, begin)
-    return planes, quality.max(axis=0)[first - begin :]
+    planes = assemble(_mixed(found, quality), _motion_plane(motion[LENGTH_S], last - first), skip, begin)
+    return planes, quality.max(axis=0)[skip:]
 
 
 def assemble(ppg: Spectra, acc: Floats, skip: int, begin: int) -> NDArray[np.float32]:
-    """Return the planes of the rows from `skip` on, shape (n, 1, 128, 14); row 0 is window `begin` of the stream."""
-    now = np.arange(skip, len(acc))
+    """Return the planes, shape (n, 1, 128, 14); row 0 of `ppg.short` is window `begin`, of others `begin + skip`."""
+    now = np.arange(skip, len(ppg.short))
     base = ppg.short[:, _AT[1.0]]
     # Before the stream's first window there is none: the first stands in.
     lagged = [base[np.maximum(now - lag, 0)] for lag in LAGS]
     assert skip >= min(begin + skip, max(LAGS))  # the rows that lags reach were computed
     planes = [
         base[now], ppg.short[now][:, _AT[0.5]], ppg.short[now][:, _AT[2.0]], *lagged,
-        ppg.clean[now][:, _AT[1.0]], ppg.clean[now][:, _AT[2.0]], ppg.late_clean[now][:, _AT[1.0]],
-        ppg.long_clean[now][:, _AT[1.0]], ppg.long_clean[now][:, _AT[2.0]],
-        acc[now][:, _AT[1.0]], acc[now][:, _AT[0.5]], acc[now][:, _AT[2.0]], acc[now][:, _THIRD],
+        ppg.clean[:, _AT[1.0]], ppg.clean[:, _AT[2.0]], ppg.late_clean[:, _AT[1.0]],
+        ppg.long_clean[:, _AT[1.0]], ppg.long_clean[:, _AT[2.0]],
+        acc[:, _AT[1.0]], acc[:, _AT[0.5]], acc[:, _AT[2.0]], acc[:, _THIRD],
     ]  # fmt: skip
     return np.stack(planes, axis=-1)[:, None].astype(np.float32)
 
@@ -127,9 +128,14 @@ def _motion(recording: Recording, starts: NDArray[np.float64], length_s: float) 
     if not all(name in recording.channels for name in ACC_NAMES):
         return None
     frequencies = np.concatenate([_HZ, band(length_s)])
-    axes = [_transformed(recording.channels[name], starts, length_s, frequencies) for name in ACC_NAMES]
-    both = np.stack(axes, axis=1)
-    return both[:, :, : _HZ.size], both[:, :, _HZ.size :]
+    axes = [recording.channels[name] for name in ACC_NAMES]
+    if len({axis.fs_hz for axis in axes}) == 1:  # the usual case: one product for all three
+        rows = np.concatenate([cut(axis, starts, length_s) for axis in axes])
+        found = transform(settled(rows), axes[0].fs_hz, frequencies).reshape(len(axes), len(starts), -1)
+    else:
+        found = np.stack([_transformed(axis, starts, length_s, frequencies) for axis in axes])
+    both = found.transpose(1, 0, 2)
+    return np.ascontiguousarray(both[:, :, : _HZ.size]), np.ascontiguousarray(both[:, :, _HZ.size :])
 
 
 def _transformed(
@@ -138,8 +144,10 @@ def _transformed(
     return transform(settled(cut(channel, starts, length_s)), channel.fs_hz, frequencies)
 
 
-def _spectra(channel: Channel, motion: _Motions, starts: NDArray[np.float64]) -> Spectra:
-    short, clean, weights = _plain_and_clean(channel, motion[LENGTH_S], starts, LENGTH_S, _TAPS)
+def _spectra(channel: Channel, motion: _Motions, starts: NDArray[np.float64], skip: int) -> Spectra:
+    """Return the planes; of the first `skip` windows only what later ones show of them."""
+    short, clean, weights = _plain_and_clean(channel, motion[LENGTH_S], starts, LENGTH_S, _TAPS, skip)
+    starts = starts[skip:]
     _, long_clean, _ = _plain_and_clean(channel, motion[LONG_S], starts - CONTEXT_S, LONG_S, _LONG_TAPS)
     # 5 s are too few to fit a filter: the whole window's filter serves.
     late = _transformed(channel, starts + LENGTH_S - LATE_S, LATE_S, _HZ)
@@ -152,16 +160,17 @@ def _spectra(channel: Channel, motion: _Motions, starts: NDArray[np.float64]) ->
 
 
 def _plain_and_clean(
-    channel: Channel, motion: tuple[Complex, Complex] | None, starts: NDArray[np.float64], length_s: float, n_taps: int
-) -> tuple[Floats, Floats, Floats | None]:
+    channel: Channel, motion: tuple[Complex, Complex] | None, starts: NDArray[np.float64], length_s: float, n_taps: int,
+    skip: int = 0,
+) -> tuple[Floats, Floats, Floats | None]:  # fmt: skip
     fit_hz = band(length_s)
     both = _transformed(channel, starts, length_s, np.concatenate([_HZ, fit_hz]))
-    plain = both[:, : _HZ.size]
+    plain = flat_level(np.abs(both[:, : _HZ.size]))
     if motion is None:
-        return flat_level(np.abs(plain)), flat_level(np.abs(plain)), None
-    weights = motion_weights(both[:, _HZ.size :], motion[1], fit_hz, n_taps)
-    clean = plain - explained(motion[0], weights, _HZ)
-    return flat_level(np.abs(plain)), flat_level(np.abs(clean)), weights
+        return plain, plain[skip:], None
+    weights = motion_weights(both[skip:, _HZ.size :], motion[1], fit_hz, n_taps)
+    clean = both[skip:, : _HZ.size] - explained(motion[0], weights, _HZ)
+    return plain, flat_level(np.abs(clean)), weights
 
 
 def flat_level(amplitude: Floats) -> Floats:
@@ -196,11 +205,14 @@ def _motion_plane(motion: tuple[Complex, Complex] | None, n: int) -> Floats:
 
 def _mixed(found: Sequence[Spectra], quality: NDArray[np.float32]) -> Spectra:
     """Mean over the channels that are usable in each window; over all of them where none is."""
+    if len(found) == 1:
+        return found[0]
     weight = np.where(quality.max(axis=0) > 0, quality > 0, True).astype(np.float64)[:, :, None]
     weight /= weight.sum(axis=0)
 
     def mean(parts: list[Floats]) -> Floats:
-        return np.asarray((np.stack(parts) * weight).sum(axis=0), np.float64)
+        rows = weight[:, weight.shape[1] - len(parts[0]) :]
+        return np.asarray((np.stack(parts) * rows).sum(axis=0), np.float64)
 
     return Spectra(
         mean([s.short for s in found]), mean([s.clean for s in found]), mean([s.late_clean for s in found]),

@@ -43,12 +43,14 @@ def cut(channel: Channel, starts_s: Floats, length_s: float) -> NDArray[np.float
     n = round(length_s * channel.fs_hz)
     # As `Channel.slice`: 1e-6 keeps a sample on the border whatever the rounding of k / fs.
     first = np.ceil((starts_s - channel.t0_s) * channel.fs_hz - 1e-6).astype(np.int64)
-    index = first[:, None] + np.arange(n)
-    inside = (index >= 0) & (index < channel.samples.size)
-    if not channel.samples.size:
-        return np.full(index.shape, np.nan, np.float32)
-    rows = channel.samples[np.clip(index, 0, channel.samples.size - 1)]
-    return np.where(inside, rows, np.float32(np.nan))
+    # A window that lies wholly outside is moved to the border: it holds nothing either way.
+    first = np.clip(first, -n, channel.samples.size)
+    before, after = max(0, -first.min(initial=0)), max(0, first.max(initial=-n) + n - channel.samples.size)
+    samples = channel.samples
+    if before or after:
+        samples = np.pad(samples, (before, after), constant_values=np.nan)
+    rows: NDArray[np.float32] = np.lib.stride_tricks.sliding_window_view(samples, n)[first + before]
+    return rows
 
 
 def settled(rows: NDArray[np.float32]) -> Floats:
@@ -86,17 +88,32 @@ def transform(rows: Floats, fs_hz: float, frequencies_hz: Floats) -> Complex:
     block = max(1, int(fs_hz // _ENOUGH_HZ))
     n = rows.shape[1] // block
     means = rows[:, : n * block].reshape(len(rows), n, block).mean(axis=2)
-    cosines, sines = _basis(n, block, fs_hz, frequencies_hz.tobytes())
-    return np.asarray(means @ cosines - 1j * (means @ sines), np.complex128)
+    cosines, sines, turn = _basis(n, block, fs_hz, frequencies_hz.tobytes())
+    # Folded about the window's middle, where the taper is symmetric: cosines see only the even part of a row and
+    # sines only the odd one, half as long each, so half of the products are saved.
+    half = (n + 1) // 2
+    left, right = means[:, :half], means[:, ::-1][:, :half]
+    found = np.empty((len(rows), frequencies_hz.size), np.complex128)
+    found.real = (left + right) @ cosines
+    found.imag = (left - right) @ sines
+    found *= turn
+    return found
 
 
 @lru_cache(maxsize=32)
-def _basis(n: int, block: int, fs_hz: float, frequencies: bytes) -> tuple[Floats, Floats]:
+def _basis(n: int, block: int, fs_hz: float, frequencies: bytes) -> tuple[Floats, Floats, Complex]:
+    """Return cosines and sines of the first half of the rows, tapered, and the turn from its middle to its start."""
     times = (np.arange(n) * block + (block - 1) / 2) / fs_hz
+    middle = times.mean()
     taper = np.hanning(n + 2)[1:-1]
-    angle = 2 * np.pi * np.outer(times, np.frombuffer(frequencies))
-    scale = (taper * 2 / taper.sum())[:, None]
-    return np.cos(angle) * scale, np.sin(angle) * scale
+    scale = taper * 2 / taper.sum()
+    if n % 2:
+        scale[n // 2] /= 2  # the middle sample is folded onto itself
+    omega = 2 * np.pi * np.frombuffer(frequencies)
+    half = slice(0, (n + 1) // 2)
+    angle = np.outer((times - middle)[half], omega)
+    weight = scale[half, None]
+    return np.cos(angle) * weight, -np.sin(angle) * weight, np.exp(-1j * omega * middle)
 
 
 def band(length_s: float) -> NDArray[np.float64]:
@@ -126,31 +143,42 @@ def motion_weights(pulse: Complex, motion: Complex, frequencies_hz: Floats, n_ta
     The same as least squares on delayed and band-limited signals, but in the frequency domain, where PPG and
     accelerometer may have different rates.
     """
-    design = _delayed(motion, frequencies_hz, n_taps)
-    real = np.concatenate([design.real, design.imag], axis=2)
-    target = np.concatenate([pulse.real, pulse.imag], axis=1)
-    gram = real @ real.transpose(0, 2, 1)
-    size = gram.shape[1]
+    n_axes = motion.shape[1]
+    lags = _lagged(frequencies_hz.tobytes(), n_taps)
+    taps = np.arange(n_taps)
+    # Of two delayed axes only the difference of their delays matters: their cross-spectrum, summed at each difference.
+    cross = motion[:, :, None] * motion[:, None].conj()
+    summed = cross.view(np.float64) @ lags
+    gram = summed[..., taps[:, None] - taps + n_taps - 1].transpose(0, 1, 3, 2, 4)
+    size = n_axes * n_taps
+    gram = gram.reshape(len(motion), size, size)
     power = np.trace(gram, axis1=1, axis2=2) / size
     ridge = _RIDGE * power + _STILL_G**2 * frequencies_hz.size
     gram[:, np.arange(size), np.arange(size)] += ridge[:, None]
-    return np.asarray(np.linalg.solve(gram, real @ target[:, :, None])[:, :, 0], np.float64)
+    middle = slice(n_taps - 1 - n_taps // 2, n_taps + n_taps // 2)  # the delays of the taps themselves
+    target = (motion * pulse[:, None].conj()).view(np.float64) @ lags[:, middle]
+    return np.asarray(np.linalg.solve(gram, target.reshape(len(motion), size, 1))[:, :, 0], np.float64)
 
 
 def explained(motion: Complex, weights: Floats, frequencies_hz: Floats) -> Complex:
     """Return what `motion_weights` explain of the PPG's transform at any frequencies, shape (n_windows, n)."""
-    n_taps = weights.shape[1] // motion.shape[1]
-    delays = _delays(frequencies_hz, n_taps)
-    per_axis = weights.reshape(len(weights), motion.shape[1], n_taps)
-    return np.asarray(((per_axis @ delays) * motion).sum(axis=1), np.complex128)
+    n_windows, n_axes, _ = motion.shape
+    n_taps = weights.shape[1] // n_axes
+    delays = _delays(frequencies_hz.tobytes(), n_taps)
+    filters = (weights.reshape(n_windows * n_axes, n_taps) @ delays).view(np.complex128)
+    return np.asarray((filters.reshape(motion.shape) * motion).sum(axis=1), np.complex128)
 
 
-def _delays(frequencies_hz: Floats, n_taps: int) -> Complex:
+@lru_cache(maxsize=16)
+def _delays(frequencies: bytes, n_taps: int) -> Floats:
+    """Return exp(-i omega lag) of each tap, real and imaginary parts in turn, shape (n_taps, 2 * n_frequencies)."""
     lags = (np.arange(n_taps) - n_taps // 2) * _TAP_S
-    return np.exp(-2j * np.pi * np.outer(lags, frequencies_hz))
+    return np.exp(-2j * np.pi * np.outer(lags, np.frombuffer(frequencies))).view(np.float64)
 
 
-def _delayed(motion: Complex, frequencies_hz: Floats, n_taps: int) -> Complex:
-    delays = _delays(frequencies_hz, n_taps)
-    n_windows, n_axes, n = motion.shape
-    return (motion[:, :, None, :] * delays).reshape(n_windows, n_axes * n_taps, n)
+@lru_cache(maxsize=16)
+def _lagged(frequencies: bytes, n_taps: int) -> Floats:
+    """Return what sums a cross-spectrum at lags from -(n_taps - 1) to n_taps - 1, shape (2 * n_frequencies, lags)."""
+    lags = np.arange(1 - n_taps, n_taps) * _TAP_S
+    turns = np.exp(2j * np.pi * np.outer(lags, np.frombuffer(frequencies)))
+    return np.ascontiguousarray(turns.view(np.float64).T)
