@@ -189,7 +189,7 @@ def task_case(
     own = _at_most(examples.take(train), max_rows)
     trusted = test if hasattr(chosen, "rows") else test & (examples.weight >= _TRUSTED * np.median(examples.weight))
     held = _at_most(examples.take(trusted), max_rows // 3)
-    data = _rows_of(chosen, own)
+    data = calibration_rows(chosen, own)
 
     def fit(model: Any, epochs: int, seed: int, teacher: Any, callbacks: Sequence[Any]) -> None:
         chosen.fit(model, own, epochs=epochs, seed=seed, teacher=teacher, callbacks=callbacks)
@@ -198,7 +198,7 @@ def task_case(
     notes = {"subjects_train": len(set(own.subject)), "subjects_held": len(set(held.subject)), "rows": len(own)}
     return Case(
         chosen.task.name, getattr(chosen, "error_unit", UNITS[kind]), lambda seed: chosen.build(seed=seed), fit, data,
-        _rows_of(chosen, held), chosen.quick_epochs if quick else chosen.epochs,
+        calibration_rows(chosen, held), chosen.quick_epochs if quick else chosen.epochs,
         1 if quick else min(chosen.prune_target.recover_epochs, _RECOVER), chosen.export_mode,
         getattr(chosen, "error", None), notes,
     )  # fmt: skip
@@ -210,8 +210,12 @@ def _at_most(examples: Any, n: int) -> Any:
     return examples.take(np.linspace(0, len(examples) - 1, n).astype(np.intp))
 
 
-def _rows_of(recipe: Any, examples: Any) -> Calibration:
-    """Return rows as the network takes and gives them; a recipe whose examples are something else says how (`rows`)."""
+def calibration_rows(recipe: Any, examples: Any) -> Calibration:
+    """
+    Return the examples of a recipe as its network takes and gives them, to measure importance on.
+
+    A recipe whose examples are something else than rows (nights, to be cropped) says how, in its method ``rows``.
+    """
     if not hasattr(recipe, "rows"):
         return _calibration(examples)
     inputs, targets = recipe.rows(examples)

@@ -1,5 +1,6 @@
 """Planning and checking: which units go. Pure; the model is only read."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -16,6 +17,9 @@ from models.pruning.predict import predict_size
 
 Importance = Callable[[Group], NDArray[np.float64]]
 Scope = Literal["local", "global"]
+# Of what an even cut leaves a group. Ranked over all layers with no floor, 80 % of the fall network's parameters out
+# leave a layer with one unit, and the network does not come back (error 0.35 against 0.03, two seeds of three at 0.5).
+_LEAST = 1 / 3
 
 
 def plan_pruning(
@@ -281,7 +285,7 @@ def _local(graph: Graph, shares: Mapping[str, float]) -> dict[str, int]:
 def _global(
     graph: Graph, scores: Mapping[str, NDArray[np.float64]], importance: Importance, shares: Mapping[str, float]
 ) -> dict[str, int]:
-    """Let all units compete: keep at least one per group."""
+    """Let all units compete, but leave each group a third of what an even cut would leave it."""
     comparable = bool(getattr(importance, "comparable", False))
     rows = []
     for name, score in scores.items():
@@ -290,11 +294,13 @@ def _global(
         rows += [(float(s) / scale, name) for s in sorted(finite)]
     rows.sort(key=lambda row: row[0])
     widths = {n: len(graph.group(n)) for n in scores}
-    budget = int(sum(widths.values()) * next(iter(shares.values()), 0.0))
+    ratio = next(iter(shares.values()), 0.0)
+    least = {n: max(1, math.ceil(_LEAST * (1 - ratio) * width)) for n, width in widths.items()}
+    budget = int(sum(widths.values()) * ratio)
     for _, name in rows:
         if budget == 0:
             break
-        if widths[name] > 1:
+        if widths[name] > least[name]:
             widths[name] -= 1
             budget -= 1
     return widths

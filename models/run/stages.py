@@ -77,7 +77,7 @@ def prune(
 
 
 def _narrowing(dense: KerasModel, removed: float, steps: int) -> list[dict[str, int]]:
-    """Return the width of every group after each step: each takes the same share, the last ends at the ratio exactly."""
+    """Return the width of every group after each step: each takes the same share, the last ends at the ratio."""
     from models.pruning.graph import trace
     from models.pruning.schedule import staircase
 
@@ -131,7 +131,7 @@ def _fit_sparse(
             one, examples, epochs=epochs, seed=seed, teacher=dense, callbacks=callbacks, progress=progress
         )  # fmt: skip
 
-    return train_sparse(model, schedule, fit, scope="local")[0]
+    return train_sparse(model, schedule, fit)[0]
 
 
 def export(recipe: Recipe, model: KerasModel, examples: Examples, mode: str | None = None) -> bytes:
