@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ _WORK = Path("runs/bench")
 @app.command("pruning")
 def pruning(
     cases: Annotated[list[str], typer.Argument(help="Tasks with a network, or cnn, lstm, bilstm, two-branch.")],
-    rates: Annotated[str, typer.Option(help="Shares of the parameters to remove.")] = "0.5,0.8,0.9,0.95",
+    rates: Annotated[str, typer.Option(help="Shares of the parameters to remove, instead of the preset's.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds.")] = "0,1,2",
     methods: Annotated[str, typer.Option(help="Only methods whose name holds one of these, with semicolons.")] = "",
     jobs: Annotated[int, typer.Option(help="Local processes.")] = 1,
@@ -26,36 +26,48 @@ def pruning(
     only_finished: Annotated[
         bool, typer.Option("--finished", help="Run nothing: write the jobs that are done.")
     ] = False,
-    recover: Annotated[int | None, typer.Option(help="Epochs of recovery, default: the task's, at most 6.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of the dense parent, default: the task's.")] = None,
+    recover: Annotated[int | None, typer.Option(help="Epochs of recovery.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of the dense parent.")] = None,
     per_set: Annotated[int | None, typer.Option(help="At most so many recordings of each data set.")] = None,
-    label: Annotated[str, typer.Option(help="Added to the name of the result file.")] = "",
+    max_rows: Annotated[int | None, typer.Option(help="At most so many training rows.")] = None,
     out: Annotated[Path, typer.Option(help="Where result files go.")] = _RESULTS,
     work: Annotated[Path, typer.Option(help="Where finished jobs are kept, to resume from.")] = _WORK,
 ) -> None:
-    """Methods x rates x seeds on each case; an interrupted sweep goes on where it was."""
-    from models.pruning.bench import METHODS
+    """
+    Methods x rates x seeds on each case; an interrupted sweep goes on where it was.
+
+    Without options it runs the case's preset (models/pruning/presets.py): what the committed result was made with.
+    """
     from models.pruning.bench_result import write_result
     from models.pruning.errors import PruningError
-    from models.pruning.sweep import finished, jobs_for, sweep
+    from models.pruning.sweep import asked_jobs, finished, sweep
     from models.tensorflow_setup import quiet
 
     quiet()
-    chosen = [m for m in METHODS if any(part.strip().lower() in m.name.lower() for part in methods.split(";"))]
-    if not chosen:
-        raise PruningError(f"no method's name holds {methods!r}; there are {'; '.join(m.name for m in METHODS)}")
-    shares = tuple(float(r) for r in rates.split(","))
-    numbers = tuple(int(s) for s in seeds.split(","))
+    given = {"recover_epochs": recover, "epochs": epochs, "per_set": per_set, "max_rows": max_rows}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if quick:
+        options["quick"] = True
     for case in cases:
         folder = work / (case + ("-quick" if quick else ""))
-        options = {"quick": quick, "recover_epochs": recover, "epochs": epochs, "per_set": per_set}
-        table = list(jobs_for(case, methods=chosen, rates=shares, seeds=numbers, **options))
+        table = list(asked_jobs(case, methods, _numbers("--rates", rates), _numbers("--seeds", seeds), **options))
         if only_finished:
             rows = finished(table, folder)
+            if not rows:
+                raise PruningError(f"{folder} holds no finished job of {case!r}; run it without --finished first")
         else:
             rows = sweep(table, folder, n_jobs=jobs, cluster=cluster, say=lambda line: typer.echo(line, err=True))
-        path = write_result(table, rows, folder, out, label)
+        path = write_result(table, rows, folder, out)
         typer.echo(f"{len(rows)} rows in {path}")
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    from models.pruning.errors import PruningError
+
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise PruningError(f"{option} must be numbers with commas, such as 0.5,0.8; got {text!r}") from error
 
 
 @app.command("applications")

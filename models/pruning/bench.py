@@ -15,6 +15,7 @@ from models.pruning.cases import Case
 
 RATES = (0.5, 0.8, 0.9, 0.95)
 SEEDS = (0, 1, 2)
+_STEPS = (0.25, 0.25, 0.5)  # of recovery, after each step of the iterative schedule
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Method:
     name : str
         As in the tables.
     part : {"units", "weights", "control"}
-        What goes: units, single weights; or nothing, a small network trained from scratch.
+        What goes: units, single weights; or nothing, a small network trained from scratch as long as parent and
+        recovery together.
     score : str
         Importance.
     scope : {"local", "global"}
-    schedule : {"one-shot", "iterative", "polynomial", "knapsack"}
+    schedule : {"one-shot", "iterative", "polynomial", "knapsack", "taught"}
+        ``taught``: the control learns from the dense network too, as a pruned one does.
     """
 
     name: str
@@ -49,7 +52,8 @@ METHODS: tuple[Method, ...] = (
     Method("units, Taylor, iterative", "units", "taylor", "global", "iterative"),
     Method("units, L2, knapsack", "units", "l2", "global", "knapsack"),
     Method("units, random", "units", "random", "local"),
-    Method("from scratch at that size", "control", "l2", "local"),
+    Method("from scratch", "control", "l2", "local"),
+    Method("from scratch, taught by the dense", "control", "l2", "local", "taught"),
     Method("weights, threshold, local", "weights", "magnitude", "local"),
     Method("weights, threshold, global", "weights", "magnitude", "global"),
     Method("weights, Taylor, local", "weights", "taylor", "local"),
@@ -57,6 +61,9 @@ METHODS: tuple[Method, ...] = (
     Method("weights, threshold, polynomial", "weights", "magnitude", "global", "polynomial"),
     Method("weights, Taylor, polynomial", "weights", "taylor", "global", "polynomial"),
 )
+
+
+CHAIN = next(m for m in METHODS if m.name == "units, Taylor, iterative")  # what the whole chain goes on from
 
 
 @dataclass(frozen=True)
@@ -71,11 +78,12 @@ class Job:
     recover_epochs: int | None = None
     epochs: int | None = None
     per_set: int | None = None
+    max_rows: int | None = None
 
     @property
-    def case_options(self) -> tuple[str, bool, int | None, int | None, int | None]:
+    def case_options(self) -> tuple[str, bool, int | None, int | None, int | None, int | None]:
         """What `case_of` is asked."""
-        return self.case, self.quick, self.recover_epochs, self.epochs, self.per_set
+        return self.case, self.quick, self.recover_epochs, self.epochs, self.per_set, self.max_rows
 
     @property
     def key(self) -> str:
@@ -86,13 +94,19 @@ class Job:
 
 @lru_cache(maxsize=2)
 def case_of(
-    name: str, quick: bool, recover_epochs: int | None = None, epochs: int | None = None, per_set: int | None = None
+    name: str,
+    quick: bool,
+    recover_epochs: int | None = None,
+    epochs: int | None = None,
+    per_set: int | None = None,
+    max_rows: int | None = None,
 ) -> Case:
     """Return the case of a name, made once per process."""
     from models.pruning.representatives import REPRESENTATIVES
     from models.pruning.tasks import case_named
 
-    case = case_named(name) if name in REPRESENTATIVES else case_named(name, quick=quick, per_set=per_set)
+    rows = {} if max_rows is None else {"max_rows": max_rows}
+    case = case_named(name) if name in REPRESENTATIVES else case_named(name, quick=quick, per_set=per_set, **rows)
     return replace(case, recover_epochs=recover_epochs or case.recover_epochs, epochs=epochs or case.epochs)
 
 
@@ -132,6 +146,8 @@ def run_job(job: Job, folder: Path) -> dict[str, Any]:
     start = time.perf_counter()
     makers = {"units": _units, "weights": _weights, "control": _control}
     model, plan = makers[job.method.part](job, case, dense, folder)
+    if job.method == CHAIN:
+        model.save(_chain_path(job.rate, job.seed, folder))
     row = {"method": job.method.name, "part": job.method.part, "rate": job.rate, "seed": job.seed}
     row |= measured(model, case) | {"seconds": round(time.perf_counter() - start, 1)}
     if plan is not None:
@@ -187,21 +203,30 @@ def _recover(
     case.fit(model, max(1, round(share * case.recover_epochs)), seed, teacher, callbacks)
 
 
-def run_units(job: Job, case: Case, dense: Any) -> Any:
-    """Return the network with units removed as a job says, recovered."""
-    return _units(job, case, dense, Path())[0]
+def _chain_path(rate: float, seed: int, folder: Path) -> Path:
+    return folder / f"narrowed_{rate:g}_{seed}.keras"
+
+
+def narrowed(case: Case, dense: Any, rate: float, seed: int, folder: Path) -> Any:
+    """Return the network of `CHAIN` at a rate: from the sweep if it ran, else made now."""
+    import tf_keras
+
+    path = _chain_path(rate, seed, folder)
+    if path.is_file():
+        return tf_keras.models.load_model(path, compile=False)
+    return _units(Job(case.name, CHAIN, rate, seed), case, dense, folder)[0]
 
 
 def _units(job: Job, case: Case, dense: Any, _: Path) -> tuple[Any, Any]:
-    """Remove units until the share of parameters is gone, and recover."""
+    """Remove units until the share of parameters is gone, and recover: as long in all, in however many steps."""
     from models.pruning.surgery import apply_plan
 
     if job.method.schedule == "iterative":
         current, before = dense, 1.0
-        for left in (1 - job.rate) ** (np.arange(1, 4) / 3):
+        for share, left in zip(_STEPS, (1 - job.rate) ** (np.arange(1, 4) / 3), strict=True):
             plan = plan_for_parameters(current, case, job, 1 - left / before)
             current, before = apply_plan(current, plan), left
-            _recover(case, current, dense, job.seed, share=1 / 3 if left > 1 - job.rate + 1e-9 else 1.0)
+            _recover(case, current, dense, job.seed, share=share)
         return current, None
     plan = _knapsack(job, case, dense) if job.method.schedule == "knapsack" else plan_for_parameters(dense, case, job)
     cut = apply_plan(dense, plan)
@@ -245,12 +270,13 @@ def _knapsack(job: Job, case: Case, dense: Any) -> Any:
 
 
 def _control(job: Job, case: Case, dense: Any, _: Path) -> tuple[Any, Any]:
-    """Train a fresh network of the pruned widths as long as parent and recovery together, without a teacher."""
+    """Train a fresh network of the pruned widths as long as parent and recovery together."""
     from models.pruning.surgery import apply_plan
 
     plan = plan_for_parameters(dense, case, job)
     small = freshly_initialised(apply_plan(dense, plan), job.seed)
-    case.fit(small, case.epochs + case.recover_epochs, job.seed, None, ())
+    teacher = dense if job.method.schedule == "taught" else None
+    case.fit(small, case.epochs + case.recover_epochs, job.seed, teacher, ())
     return small, plan
 
 

@@ -15,6 +15,9 @@ BEGIN, END = (
     "<!-- end of the generated part -->",
 )
 
+_SIZED = ("units, L2, local", "units, Taylor, iterative", "weights, threshold, global")
+_SHRUNK = ("gzip", "container", "latency_us", "m4f_us", "m4f_uj")
+
 # What the literature claims of pruned wearable models: size, time, accuracy.
 CLAIMS = (
     ("heart rate", "heart-rate", -0.50, -0.30, 0.05),
@@ -58,7 +61,7 @@ def write_pages(results: Path, docs: Path) -> list[Path]:
 
 def _stem(entry: dict[str, Any]) -> str:
     """Return the name of a result, as its file and its picture have it."""
-    return "_".join(filter(None, ("pruning", entry["case"].replace("-", "_"), entry.get("label"))))
+    return f"pruning_{entry['case'].replace('-', '_')}"
 
 
 def front(entry: dict[str, Any]) -> list[FrontPoint]:
@@ -82,47 +85,62 @@ def _mean(rows: Sequence[dict[str, Any]], key: str) -> float:
 def case_lines(entry: dict[str, Any]) -> list[str]:
     """Return the Markdown of one case."""
     notes = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in entry["notes"].items())
-    name = entry["case"]
+    name, n = entry["case"], len(entry["dense"])
     return [
-        f"## {name}" + (f" ({entry['label']})" if entry.get("label") else ""),
+        f"## {name}",
         "",
-        f"Error: {entry['unit']}, on subjects that no training row came from ({notes}). Dense parent: "
-        f"{entry['epochs']['dense']} epochs; recovery {entry['epochs']['recovery']} epochs with the parent as teacher. "
-        f"{len(entry['dense'])} seeds. Command: `{entry['command']}`.",
+        f"Error: {entry['unit']}, on held-out rows ({notes}). Dense parent: {entry['epochs']['dense']} epochs; "
+        f"recovery {entry['epochs']['recovery']} epochs with the parent as teacher. {n} seeds. `{entry['command']}`",
         "",
         *_method_table(entry),
+        "",
+        *_size_table(entry),
         "",
         f"![{name}](pictures/{_stem(entry)}.png)",
         "",
         *_chain_table(entry),
-        *_part_tables(entry),
+        *_part_lines(entry),
     ]
 
 
 def _method_table(entry: dict[str, Any]) -> list[str]:
+    """Return error by method and rate, with the rise over the dense parent and what the seeds say of it."""
+    lines = summary(entry)
+    rates = sorted({s["rate"] for s in lines})
+    dense = number(_mean(entry["dense"], "error"))
+    table = [
+        f"| parameters out: error (95 % of the rise over the dense parent's {dense}) | "
+        + " | ".join(f"{r:.0%}" for r in rates) + " |",
+        "|---|" + "---|" * len(rates),
+    ]  # fmt: skip
+    for method in dict.fromkeys(s["method"] for s in lines):
+        own = {s["rate"]: s for s in lines if s["method"] == method}
+        table.append(f"| {method} | " + " | ".join(_cell(own[r]) if r in own else "" for r in rates) + " |")
+    return table
+
+
+def _cell(s: dict[str, Any]) -> str:
+    mark = "" if s["harmless"] else " ?" if s["undecided"] else " **worse**"
+    return f"{number(s['error'])} ({_signed(s['low'])} to {_signed(s['high'])}){mark}"
+
+
+def _size_table(entry: dict[str, Any]) -> list[str]:
+    """Return predicted against measured size, latency and arena of float32 files: dense, and one family a line."""
     dense = entry["dense"]
-    head = (
-        "| method | parameters out | error | rise (95 % interval over seeds) | bytes: predicted | measured | gzip | "
-        "us | arena | |"
-    )
-    lines = [
-        head,
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
-        f"| dense | 0 % | {number(_mean(dense, 'error'))} | | | {number(_mean(dense, 'bytes'))} | "
-        f"{number(_mean(dense, 'gzip'))} | {number(_mean(dense, 'latency_us'))} | {number(_mean(dense, 'arena'))} | |",
+    table = [
+        "| float32 file | bytes: predicted, measured | gzip | us | arena: lower bound, measured | |",
+        "|---|---|---:|---:|---|---|",
+        f"| dense | –, {number(_mean(dense, 'bytes'))} | {number(_mean(dense, 'gzip'))} | "
+        f"{number(_mean(dense, 'latency_us'))} | {number(_mean(dense, 'predicted_arena'))}, "
+        f"{number(_mean(dense, 'arena'))} | |",
     ]
-    control = {s["rate"]: s["error"] for s in summary(entry) if s["method"].startswith("from scratch")}
-    for s in summary(entry):
-        remarks = ["no harm seen"] if s["harmless"] else ["seeds differ too much to tell"] if s["undecided"] else []
-        remarks += [] if s["bought"] else ["bought nothing"]
-        if s["method"].startswith("units") and s["error"] > control.get(s["rate"], math.inf):
-            remarks.append("no better than from scratch")
-        lines.append(
-            f"| {s['method']} | {s['rate']:.0%} | {number(s['error'])} | {_signed(s['rise'])} "
-            f"({_signed(s['low'])} to {_signed(s['high'])}) | {number(s['predicted_bytes'])} | {number(s['bytes'])} | "
-            f"{number(s['gzip'])} | {number(s['latency_us'])} | {number(s['arena'])} | {'; '.join(remarks)} |"
-        )
-    return lines
+    return table + [
+        f"| {s['method']}, {s['rate']:.0%} | {number(s['predicted_bytes'])}, {number(s['bytes'])} | "
+        f"{number(s['gzip'])} | {number(s['latency_us'])} | {number(s['predicted_arena'])}, "
+        f"{number(s['arena'])} | {'' if s['bought'] else 'bought nothing'} |"
+        for s in summary(entry)
+        if s["method"] in _SIZED
+    ]
 
 
 def _signed(value: float) -> str:
@@ -134,57 +152,45 @@ def _chain_table(entry: dict[str, Any]) -> list[str]:
     if not rows:
         return []
     lines = [
-        "The whole chain, each file run in LiteRT on held-out rows (predicted: the stated Cortex-M4F model of "
+        "The whole chain, each file run in LiteRT on held-out rows (M4F: predicted by the stated model of "
         "`models/export/cost.py`):",
         "",
-        "| file | number format | error | bytes | gzip | container | gzip against dense | us here | times faster | "
-        "predicted ms | predicted uJ |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| file | error | bytes | gzip | container | us here | M4F ms | M4F uJ |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     first = [r for r in rows if r["method"] == rows[0]["method"]]
+    base = {k: _mean(first, k) for k in _SHRUNK}
     for name in dict.fromkeys(r["method"] for r in rows):
         own = [r for r in rows if r["method"] == name]
-        mean = {k: _mean(own, k) for k in ("error", "bytes", "gzip", "container", "latency_us", "m4f_us", "m4f_uj")}
+        mean = {k: _mean(own, k) for k in ("error", "bytes", *_SHRUNK)}
+        mean["m4f_us"] /= 1e3
+        times = {k: "" if own == first else f" ({base[k] / _mean(own, k):.1f}x)" for k in _SHRUNK}
+        times["container"] = "" if own == first else f" ({base['gzip'] / mean['container']:.1f}x)"
         lines.append(
-            f"| {name} | {own[0]['mode']} | {number(mean['error'])} | {number(mean['bytes'])} | "
-            f"{number(mean['gzip'])} | {number(mean['container'])} | {_mean(first, 'gzip') / mean['gzip']:.1f}x | "
-            f"{number(mean['latency_us'])} | "
-            f"{_mean(first, 'latency_us') / mean['latency_us']:.1f}x | {number(mean['m4f_us'] / 1e3)} | "
-            f"{number(mean['m4f_uj'])} |"
-        )
+            f"| {name}, {own[0]['mode']} | {number(mean['error'])} | {number(mean['bytes'])} | "
+            + " | ".join(number(mean[k]) + times[k] for k in _SHRUNK) + " |"
+        )  # fmt: skip
     return [*lines, ""]
 
 
-def _part_tables(entry: dict[str, Any]) -> list[str]:
+def _part_lines(entry: dict[str, Any]) -> list[str]:
+    """Return what was measured on the first seed's parent, a sentence each."""
     parts, lines = entry.get("parts") or {}, []
     for what in ("layers", "paths"):
-        if parts.get(what):
-            lines += [
-                f"Deleting {what} whole, no recovery:",
-                "",
-                "| part | loss rises by | parameters saved | MACs saved |",
-            ]
-            lines += ["|---|---:|---:|---:|"]
-            lines += [
-                f"| {c['part']} | {_signed(c['loss_rise'])} | {number(c['parameters'])} | {number(c['macs'])} |"
-                for c in parts[what][:6]
-            ]
-            lines.append("")
-    if parts.get("sensors"):
-        lines += ["Sets of sensors, no recovery:", "", "| sensors | loss | parameters | MACs |", "|---|---:|---:|---:|"]
-        lines += [
-            f"| {', '.join(v['sensors'])} | {number(v['loss'])} | {number(v['parameters'])} | {number(v['macs'])} |"
-            for v in parts["sensors"]
-        ]
-        lines.append("")
+        told = [f"{c['part']} {_signed(c['loss_rise'])} (-{number(c['macs'])} MACs)" for c in parts.get(what, ())[:6]]
+        if told:
+            lines.append(f"- {what} deleted whole, without recovery, rise of the loss: {', '.join(told)}.")
+    told = [f"{' and '.join(v['sensors'])} {number(v['loss'])} ({number(v['macs'])} MACs)"
+            for v in parts.get("sensors", ())]  # fmt: skip
+    if told:
+        lines.append(f"- Sets of sensors, without recovery, loss: {', '.join(told)}.")
     if entry.get("recovery"):
-        lines += ["Recovery from one cut (80 % of the parameters): "]
-        lines[-1] += ", ".join(f"{k} {number(v)}" for k, v in entry["recovery"].items()) + "."
-        lines.append("")
+        told = [f"{k} {number(v)}" for k, v in entry["recovery"].items()]
+        lines.append(f"- Error by kind of recovery, from one cut of 80 % at one stroke: {', '.join(told)}.")
     if entry.get("overlap"):
-        told = ", ".join(f"{o['rate']:.0%}: {o['overlap']:.2f} ({o['by_chance']:.2f})" for o in entry["overlap"])
-        lines += [f"Overlap of magnitude masks over seeds (by chance): {told}.", ""]
-    return lines
+        told = [f"{o['rate']:.0%}: {o['overlap']:.2f} ({o['by_chance']:.2f})" for o in entry["overlap"]]
+        lines.append(f"- Magnitude masks of the seeds agree (by chance): {', '.join(told)}.")
+    return [*lines, ""]
 
 
 def application_lines(entry: dict[str, Any]) -> list[str]:

@@ -64,10 +64,10 @@ def chain_rows(case: Case, dense: Any, seed: int, folder: Path, rate: float = 0.
     """
     from models.compress.clustering import cluster_tflite
     from models.export.convert import to_tflite
-    from models.pruning.bench import gradual, run_units
+    from models.pruning.bench import gradual, narrowed
     from models.pruning.training import train_sparse
 
-    small = run_units(Job(case.name, Method("", "units", "taylor", "global", "iterative"), rate, seed), case, dense)
+    small = narrowed(case, dense, rate, seed, folder)
 
     def train(model: Any, callbacks: list[Any]) -> None:
         case.fit(model, case.recover_epochs, seed, dense, callbacks)

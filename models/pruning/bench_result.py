@@ -8,15 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from models.pruning.bench import METHODS, Job
+from models.pruning.bench import METHODS, SEEDS, Job
+from models.pruning.sweep import preset_jobs
 
 _TOLERATED = 0.05  # of the dense error
+_AVERAGED = (
+    "error", "parameters", "macs", "bytes", "gzip", "latency_us", "arena", "predicted_bytes", "predicted_arena",
+)  # fmt: skip
 # Half-width factor of a 95 % interval for a mean of n: Student's t over sqrt(n).
 _T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
 
 
-def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, out: Path, label: str = "") -> Path:
-    """Measure the dense parents, make the tables that are made once, and write ``pruning_<case>[_<label>].json``."""
+def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, out: Path) -> Path:
+    """Measure the dense parents, make the tables that are made once, and write ``pruning_<case>.json``."""
     from models.pruning.bench import case_of, dense_parent, measured
     from models.pruning.bench_parts import extra_tables
     from models.pruning.report import without_nan
@@ -27,8 +31,7 @@ def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, 
     rates = tuple(dict.fromkeys(job.rate for job in jobs))
     entry = {
         "case": first.case,
-        "label": label,
-        "command": _command(jobs) + (f" --label {label}" if label else ""),
+        "command": _command(jobs),
         "unit": subject.unit,
         "mode": subject.mode,
         "epochs": {"dense": subject.epochs, "recovery": subject.recover_epochs},
@@ -39,26 +42,37 @@ def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, 
         **extra_tables(subject, folder, seeds, rates),
     }
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"pruning_{'_'.join(filter(None, (first.case.replace('-', '_'), label)))}.json"
+    path = out / f"pruning_{first.case.replace('-', '_')}.json"
     path.write_text(json.dumps(without_nan(_short(entry)), separators=(",", ":")) + "\n", encoding="utf-8")
     return path
 
 
 def _command(jobs: Sequence[Job]) -> str:
-    """Return the command line that makes these jobs."""
+    """Return the command line that makes these jobs: the case alone where they are those of its preset."""
     first = jobs[0]
+    line = f"wristwise bench pruning {first.case}"
+    seeds = tuple(dict.fromkeys(job.seed for job in jobs))
+    own = set(preset_jobs(first.case, seeds))
+    if own == set(jobs):
+        return line if seeds == SEEDS else f"{line} --seeds {','.join(map(str, seeds))}"
     methods = list(dict.fromkeys(job.method.name for job in jobs))
     flags = [
         "" if methods == [m.name for m in METHODS] else f' --methods "{"; ".join(methods)}"',
         " --rates " + ",".join(f"{r:g}" for r in dict.fromkeys(job.rate for job in jobs)),
+        " --seeds " + ",".join(map(str, seeds)),
         " --quick" * first.quick,
         *(
             f" --{name} {value}"
-            for name, value in (("recover", first.recover_epochs), ("epochs", first.epochs), ("per-set", first.per_set))
+            for name, value in (
+                ("recover", first.recover_epochs),
+                ("epochs", first.epochs),
+                ("per-set", first.per_set),
+                ("max-rows", first.max_rows),
+            )
             if value is not None
         ),
     ]
-    return f"wristwise bench pruning {first.case}" + "".join(flags)
+    return line + "".join(flags)
 
 
 def _short(value: Any) -> Any:
@@ -119,7 +133,7 @@ def summary(entry: dict[str, Any]) -> list[dict[str, Any]]:
         own = [r for r in entry["rows"] if (r["method"], r["rate"]) == (method, rate)]
         mean, low, high = interval([r["error"] - dense[r["seed"]]["error"] for r in own])
         line: dict[str, Any] = {"method": method, "rate": rate, "n": len(own), "rise": mean, "low": low, "high": high}
-        for key in ("error", "parameters", "macs", "bytes", "gzip", "latency_us", "arena", "predicted_bytes"):
+        for key in _AVERAGED:
             values = [r[key] for r in own if r.get(key) is not None]
             line[key] = float(np.mean(values)) if values else float("nan")
         base = float(np.mean([d["error"] for d in entry["dense"]]))

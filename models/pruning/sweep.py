@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from models.pruning.bench import METHODS, RATES, SEEDS, Job, Method, run_job
+from models.pruning.presets import chosen, preset
 
 
 def jobs_for(
@@ -21,6 +22,39 @@ def jobs_for(
         for method in methods:
             for rate in rates:
                 yield Job(case, method, rate, seed, **options)
+
+
+def preset_jobs(case: str, seeds: Sequence[int] = SEEDS, **options: Any) -> Iterator[Job]:
+    """Yield the jobs of a case's preset, block by block; `options` go before the preset's own."""
+    own = preset(case)
+    named = {method.name: method for method in METHODS}
+    for methods, rates in own.blocks:
+        for seed in seeds:
+            for rate in rates:
+                yield from (Job(case, named[m], rate, seed, **(own.options | options)) for m in methods)
+
+
+def asked_jobs(
+    case: str, methods: str, rates: Sequence[float], seeds: Sequence[float], **options: Any
+) -> Iterator[Job]:
+    """
+    Yield the jobs of a command line: those of the preset where neither methods nor rates are named.
+
+    Parameters
+    ----------
+    methods : str
+        Parts of names with semicolons; empty for the preset's.
+    rates : sequence of float
+        Empty for the preset's, or with `methods` given for 0.8, at which the goals are judged.
+    """
+    whole = tuple(int(seed) for seed in seeds)
+    if not methods and not rates:
+        yield from preset_jobs(case, whole, **options)
+        return
+    names = chosen(methods, tuple(method.name for method in METHODS))
+    own = [method for method in METHODS if method.name in names]
+    settings = preset(case).options | options
+    yield from jobs_for(case, methods=own, rates=tuple(rates) or (0.8,), seeds=whole, **settings)
 
 
 def finished(jobs: Sequence[Job], folder: Path) -> list[dict[str, Any]]:

@@ -99,7 +99,7 @@ def entry() -> dict:
         {"method": name, "part": name.split(",")[0], "rate": 0.8, "seed": s, "error": 5.0 + s + rise,
          "parameters": 9, "macs": 9, "bytes": size,
          "gzip": size, "latency_us": 10, "arena": 500, "predicted_bytes": None}
-        for name, rise, size in (("units, L2, local", 0.0, 300), ("from scratch at that size", 1.0, 300),
+        for name, rise, size in (("units, L2, local", 0.0, 300), ("from scratch", 1.0, 300),
                                  ("weights, Taylor, local", 2.0, 1000))
         for s in (0, 1, 2)
     ]  # fmt: skip
@@ -130,7 +130,9 @@ def test_the_page_is_made_of_result_files(tmp_path) -> None:
     assert text.startswith("before")
     assert text.endswith("after\n")
     assert "old" not in text
-    assert "| units, L2, local | 80% | 6 | +0 (+0 to +0) |" in text
+    assert "| units, L2, local | 6 (+0 to +0) |" in text
+    assert "| weights, Taylor, local | 8 (+2 to +2) **worse** |" in text
+    assert "| units, L2, local, 80% | –, 300 | 300 | 10 | –, 500 | |" in text.replace("|  |", "| |")
     assert "| heart rate | -50%, -30%, +5% | -70%, +0% (units, L2, local, 80%)" in text
     assert write_pages(results, docs)
     assert (docs / "pruning.md").read_text() == text
@@ -142,7 +144,7 @@ def test_goals_count_only_files_that_did_no_harm() -> None:
     def link(method: str, error: float, gzip: int, us: float) -> list[dict]:
         return [
             {"method": method, "mode": "int8", "seed": s, "error": error + 0.01 * s, "gzip": gzip,
-             "container": gzip // 2, "latency_us": us} for s in (0, 1, 2)
+             "container": gzip // 2, "latency_us": us, "m4f_us": 9 * us} for s in (0, 1, 2)
         ]  # fmt: skip
 
     found = entry() | {
@@ -150,9 +152,26 @@ def test_goals_count_only_files_that_did_no_harm() -> None:
     }
     goals = case_goals(found)
 
-    assert [g["measured"] for g in goals[:3]] == [f"{x}x, no harm seen (a, int8)" for x in ("11.1", "22.2", "4.0")]
-    assert all(g["reached"] for g in goals)
-    assert "pruned beats from scratch" in goals[3]["goal"]
+    assert [g["measured"] for g in goals[:3]] == [f"{x}×, int8; error 1.01 +0" for x in ("11.1", "22.2", "4.0")]
+    assert [g["reached"] for g in goals] == [True, True, True, None, True]
+    assert "pruned against from scratch" in goals[4]["goal"]
+    assert all(len(str(value)) <= 100 for goal in goals for value in goal.values())
     harmful = case_goals(entry() | {"chain": link("dense", 1.0, 1000, 8.0) + link("... b", 2.0, 10, 1.0)})
-    assert harmful[0]["measured"] == "100.0x, not without harm (b, int8)"
+    assert harmful[0]["measured"] == "100.0×, int8; error 1.01 +1, worse"
     assert not harmful[0]["reached"]
+
+
+def test_a_case_alone_is_its_preset_and_options_go_before_it() -> None:
+    from models.pruning.bench_result import _command
+    from models.pruning.presets import PRESETS
+    from models.pruning.sweep import asked_jobs
+
+    for case in (*PRESETS, "bilstm"):
+        jobs = list(asked_jobs(case, "", (), (0, 1, 2)))
+        assert len(set(jobs)) == len(jobs)
+        assert _command(jobs) == f"wristwise bench pruning {case}"
+    asked = list(asked_jobs("heart-rate", "random", (0.5,), (0,), epochs=2))
+    assert [(j.method.name, j.rate, j.epochs) for j in asked] == [("units, random", 0.5, 2)]
+    assert '--methods "units, random" --rates 0.5 --seeds 0' in _command(asked)
+    with pytest.raises(PruningError, match="no method's name holds 'magic'"):
+        list(asked_jobs("cnn", "magic", (), (0,)))
