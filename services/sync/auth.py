@@ -35,7 +35,8 @@ def _check() -> None:
         )
     if found.scope not in scopes:
         raise Problem(
-            "forbidden", f"a token of scope {found.scope!r} may not do this; it takes {' or '.join(scopes) or 'nobody'}"
+            "forbidden",
+            f"a token of scope {found.scope!r} may not do this; use one of scope {' or '.join(scopes) or 'nobody'}",
         )
     g.access = found
 

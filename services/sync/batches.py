@@ -84,7 +84,7 @@ class Verdicts:
     bad: list[tuple[int, dict[str, Any], bytes]] = field(default_factory=list)
 
 
-@operation(blueprint, "post", "/v1/batches", scopes=("watch",), reply=BatchReply, refuses=(409,))
+@operation(blueprint, "post", "/v1/batches", scopes=("watch",), reply=BatchReply)
 def post_batch(body: Batch) -> Response:
     """Send samples and records"""
     access = who()
@@ -102,7 +102,7 @@ def accept(user_id: int, body: Batch) -> dict[str, Any]:
     good_records, refused = _judge_records(body)
     outcome = service().store.write(lambda conn: _store(conn, user_id, body, verdicts, good_records))
     if outcome is None:
-        raise Problem("unauthorized", "this account is no more; pair the device again")
+        raise Problem("unauthorized", "this account is no more; make a new one and pair the device with it")
     outcome["records"] = _merge(outcome["records"], refused)
     return outcome
 

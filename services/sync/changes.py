@@ -69,7 +69,7 @@ class ChangesReply(Reply):
 
 
 @operation(
-    blueprint, "get", "/v1/changes", scopes=("companion", "watch", "caregiver"), reply=ChangesReply, refuses=(410,)
+    blueprint, "get", "/v1/changes", scopes=("companion", "watch", "caregiver"), reply=ChangesReply, refuses=(403, 410)
 )
 def get_changes(query: ChangesQuery) -> Response:
     """Follow what changes"""
@@ -106,7 +106,7 @@ def visible_kinds(scope: str, wanted: str | None) -> list[str]:
     """Return the kinds to look for; a caregiver sees events only. Empty: all."""
     if scope == "caregiver":
         if wanted not in (None, *CAREGIVER_KINDS):
-            raise Problem("forbidden", f"a caregiver sees events only: {', '.join(CAREGIVER_KINDS)}")
+            raise Problem("forbidden", f"a caregiver sees events only; ask for one of {', '.join(CAREGIVER_KINDS)}")
         return [wanted] if wanted else list(CAREGIVER_KINDS)
     return [wanted] if wanted else []
 

@@ -64,5 +64,5 @@ def delete_me() -> Response:
     user_id = who().user_id
     service().audit.forget(user_id)
     if not service().store.write(lambda conn: people.delete_user(conn, user_id)):
-        raise Problem("unauthorized", "this account is no more")
+        raise Problem("unauthorized", "this account is no more; there is nothing left to delete, so sign out")
     return Response(status=204)

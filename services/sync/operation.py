@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -16,7 +17,9 @@ SCOPES_ATTRIBUTE = "__wristwise_scopes__"
 PUBLIC: tuple[str, ...] = ("public",)
 PROBLEM = "application/problem+json"
 # What any route may answer besides its own.
-_ALWAYS = (400, 405, 406, 413, 415, 422, 429, 500, 503)
+_ALWAYS = (400, 405, 406, 429, 500, 503)
+_WITH_BODY, _WITH_INPUT = (413, 415, 422), (422,)
+_EVERY_SCOPE = {"watch", "companion", "caregiver"}
 
 
 def operation(
@@ -43,19 +46,33 @@ def operation(
     refuses : sequence of int
         Statuses, beyond those that every route may give, that come as problem details.
     """
-    responses: dict[int, Any] = {status: _success(reply, status, media)}
-    denied = () if tuple(scopes) == PUBLIC else (401, 403)
-    for code in sorted({*refuses, *denied, *_ALWAYS}):
-        responses[code] = {"content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-    responses |= others or {}
 
     def register(function: F) -> F:
         setattr(function, SCOPES_ATTRIBUTE, tuple(scopes))
+        responses: dict[int, Any] = {status: _success(reply, status, media)}
+        for code in sorted({*refuses, *_ALWAYS, *_of_input(function), *_of_scopes(method, scopes)}):
+            responses[code] = {"content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+        responses |= others or {}
         security = None if tuple(scopes) == PUBLIC else [{"token": list(scopes)}]
         getattr(blueprint, method)(rule, responses=responses, security=security)(function)
         return function
 
     return register
+
+
+def _of_input(function: Callable[..., Any]) -> tuple[int, ...]:
+    """Return the refusals that a route can give because of what it takes; the framework goes by these names, too."""
+    taken = set(inspect.signature(function).parameters)
+    if taken & {"body", "form", "raw"}:
+        return _WITH_BODY
+    return _WITH_INPUT if taken & {"path", "query"} else ()
+
+
+def _of_scopes(method: str, scopes: Sequence[str]) -> tuple[int, ...]:
+    if tuple(scopes) == PUBLIC:
+        return ()
+    # Whoever has a token may pass, unless it came as a cookie with another site's request to change something.
+    return (401,) if set(scopes) == _EVERY_SCOPE and method == "get" else (401, 403)
 
 
 def _success(reply: type[BaseModel] | None, status: int, media: Sequence[str]) -> Any:

@@ -54,7 +54,11 @@ def metrics() -> Response:
     parts = service()
     token = parts.settings.metrics_token
     if token and not hmac.compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {token}".encode()):
-        raise Problem("unauthorized", "the metrics' own bearer token is needed: WRISTWISE_METRICS_TOKEN")
+        raise Problem(
+            "unauthorized",
+            "the metrics have a bearer token of their own; send that of WRISTWISE_METRICS_TOKEN",
+            {"WWW-Authenticate": 'Bearer realm="metrics"'},
+        )
     for state, count in parts.store.read(jobs.counts).items():
         parts.metrics.jobs.labels(state).set(count)
     return Response(generate_latest(parts.metrics.registry), content_type=CONTENT_TYPE_LATEST)

@@ -84,7 +84,7 @@ def get_item(path: ItemPath) -> Response:
 
 @operation(
     blueprint, "post", "/v1/quarantine/<item_id>/replay", scopes=("companion",), reply=batches.BatchReply,
-    refuses=(404,),
+    refuses=(404, 413),
 )  # fmt: skip
 def replay(path: ItemPath) -> Response:
     """Judge a refused item again, as this version of the service does"""
@@ -125,7 +125,9 @@ def _as_batch(row: Any) -> batches.Batch:
     except ValidationError as error:
         raise Problem("invalid", describe(error)) from error
     if batch.device_id != row.device_id:
-        raise Problem("forbidden", "the request names another device than the one that sent it")
+        raise Problem(
+            "forbidden", "the request names another device than the one that sent it; it can only be fetched or deleted"
+        )
     return batch
 
 

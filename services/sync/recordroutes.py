@@ -61,7 +61,7 @@ def post_records(body: Records) -> Response:
 
     results = service().store.write(work)
     if results is None:
-        raise Problem("unauthorized", "this account is no more; sign in again")
+        raise Problem("unauthorized", "this account is no more; make a new one and sign in again")
     return reply({"results": results})
 
 
@@ -98,7 +98,9 @@ def delete_record(path: ClientPath, query: VersionQuery) -> Response:
 
     outcome = service().store.write(work)
     if outcome is None:
-        raise Problem("not-found", "this client wrote no such record")
+        raise Problem(
+            "not-found", "this client wrote no such record; GET /v1/changes lists all, with the client's own ids"
+        )
     if outcome[0] == "stale":
         raise Problem(
             "version-conflict", "a version as high is stored; delete with a higher one", record=record_body(outcome[1])

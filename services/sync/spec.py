@@ -33,7 +33,10 @@ def _finish_operation(operation: dict[str, Any], schemas: dict[str, Any]) -> Non
         name = content[JSON].get("schema", {}).get("$ref", "").rsplit("/", 1)[-1]
         for media in schemas.get(name, {}).get("x-media", [JSON, MSGPACK]):
             content.setdefault(media, content[JSON])
-    for status, response in operation.get("responses", {}).items():
+    responses = operation.get("responses", {})
+    if not operation.get("requestBody") and not operation.get("parameters"):
+        responses.pop("422", None)  # the framework's own; what takes nothing cannot refuse it
+    for status, response in responses.items():
         content = response.get("content", {})
         if status.startswith("2") and JSON in content:
             content.setdefault(MSGPACK, content[JSON])

@@ -95,7 +95,9 @@ def get_upload(path: UploadPath) -> Response:
 def patch_upload(path: UploadPath, query: OffsetQuery, raw: Part) -> Response:  # noqa: ARG001 (read below)
     """Send the next part"""
     if request.mimetype not in PART_TYPES:
-        raise Problem("unsupported-media-type", f"a part is sent as {PART_TYPES[0]}, got {request.mimetype[:64]!r}")
+        raise Problem(
+            "unsupported-media-type", f"the part came as {request.mimetype[:64]!r}; send it as {PART_TYPES[0]}"
+        )
     assert isinstance(request, WireRequest)
     data, access = request.content(), who()
 
@@ -119,7 +121,12 @@ def patch_upload(path: UploadPath, query: OffsetQuery, raw: Part) -> Response:  
 
 
 @operation(
-    blueprint, "post", "/v1/uploads/<upload_id>/complete", scopes=("watch",), reply=UploadOutcome, refuses=(404, 409)
+    blueprint,
+    "post",
+    "/v1/uploads/<upload_id>/complete",
+    scopes=("watch",),
+    reply=UploadOutcome,
+    refuses=(404, 409, 413),
 )
 def complete_upload(path: UploadPath) -> Response:
     """Say that all has come; the batches in it are judged as by POST /v1/batches"""
@@ -167,7 +174,11 @@ def _batches(content: bytes, device_id: str | None) -> list[batches.Batch]:
     except ValidationError as error:
         raise Problem("invalid", describe(error)) from error
     except (ValueError, msgpack.UnpackException) as error:
-        raise Problem("malformed-body", "the upload is not batches in MessagePack, one after the other") from error
+        raise Problem(
+            "malformed-body", "the upload is not batches in MessagePack, one after the other; begin another"
+        ) from error
     if any(batch.device_id != device_id for batch in found):
-        raise Problem("forbidden", "a batch names another device than the one that sent it")
+        raise Problem(
+            "forbidden", "a batch names another device than the one that sent it; begin another upload without it"
+        )
     return found

@@ -66,7 +66,9 @@ def post(hook: Hook, body: bytes, signature: str) -> httpx.Response:
     try:
         return httpx.post(hook.url, content=body, headers=headers, timeout=TIMEOUT_S, follow_redirects=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise DeliveryError(f"{urlsplit(hook.url).hostname} does not answer ({type(error).__name__})") from error
+        raise DeliveryError(
+            f"{urlsplit(hook.url).hostname} does not answer ({type(error).__name__}); see that it can be reached"
+        ) from error
 
 
 def verify(hook: Hook) -> None:
