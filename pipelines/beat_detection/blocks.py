@@ -11,12 +11,14 @@ from pipelines.beat_detection.bands import BLOCK_S, QRS_BAND, SHAPE_BAND, SHARP_
 from pipelines.beat_detection.features import FAR, Candidates, find_candidates, second_features
 from pipelines.beat_detection.flutter import in_flutter
 from pipelines.beat_detection.selection import REFRACTORY_S, Scorer, best_apart, score
+from pipelines.beat_detection.spikes import without_spikes
 from pipelines.beat_detection.weights import STAGE_ONE, STAGE_TWO
 
 BEFORE_S, CORE_S, AFTER_S = 5.0, 24.0, 3.0  # a block judges its core and looks so far to either side
 assert BEFORE_S + CORE_S + AFTER_S == BLOCK_S
 MIN_RATE_HZ = 60.0  # below, the QRS band is no longer in the signal
 _AT_ONCE = 128  # blocks judged together: they stay in the cache, and a day's ECG in bounded memory
+_ROUNDING = 1e-6  # of the largest sample: what float32 leaves of a flat line
 _PEAK_S = 0.06  # an R peak is sought so far around the envelope's peak
 _MEAN_S = 0.15  # and measured against the mean of so much to either side
 APART_S = REFRACTORY_S - _PEAK_S  # what two peaks keep of it at least
@@ -161,8 +163,9 @@ def judge(blocks: NDArray[np.float32], fs_hz: float) -> Judged:
 
 def judge_with(blocks: NDArray[np.float32], fs_hz: float, one: Scorer | None, two: Scorer | None) -> Judged:
     """Judge blocks with these scorers; where one is not fitted yet, a plain rule on the size stands in."""
+    blocks = without_spikes(blocks, fs_hz)
     qrs, slow, sharp, shape = band_signals(blocks, fs_hz, (QRS_BAND, SLOW_BAND, SHARP_BAND, SHAPE_BAND))
-    found = find_candidates(qrs, slow, sharp)
+    found = find_candidates(qrs, slow, sharp, _ROUNDING * np.abs(blocks[:, ::5]).max(axis=1))
     first_odds = score(one or _by_size, found.first, found.valid)
     second = second_features(found, shape, first_odds, best_apart(found, first_odds))
     flutter = in_flutter(shape, found.index) & found.valid

@@ -13,6 +13,7 @@ _SEPARATION = 5  # grid samples: a candidate is the highest point within 78 ms t
 _LOWEST = 0.1  # of the usual beat: what is smaller is never a candidate
 _EDGE = 4  # grid samples at a block's ends, where the transform wraps round
 _FLOOR = 1e-9
+_FLAT = 3e-4  # of the block's highest peak: what is lower, on a lead that came off, is the transform's own rounding
 FAR = 1e4  # seconds: the place of an empty slot
 _LAGS = 6  # neighbours looked at to either side: 0.65 s hold no more
 # Distances to neighbours, s: inside one beat, refractory, T wave, next fast beat.
@@ -45,12 +46,17 @@ class Candidates:
 
 
 def find_candidates(
-    qrs: NDArray[np.complex64], slow: NDArray[np.complex64], sharp: NDArray[np.complex64]
+    qrs: NDArray[np.complex64], slow: NDArray[np.complex64], sharp: NDArray[np.complex64], floor: Floats
 ) -> Candidates:
-    """Return the candidates of each block and their stage-one features, from the band signals (n_blocks, 2048)."""
+    """
+    Return the candidates of each block and their stage-one features, from the band signals (n_blocks, 2048).
+
+    `floor`, shape (n_blocks,), is what rounding alone can make of the samples.
+    """
     e = envelope(qrs)
     level = beat_level(e)
-    peak = (e == highest_within(e, _SEPARATION)) & (e > _FLOOR)
+    least = np.maximum(np.maximum(floor, _FLOOR), _FLAT * e.max(axis=1))[:, None]
+    peak = (e == highest_within(e, _SEPARATION)) & (e > least)
     peak[:, :_EDGE] = peak[:, -_EDGE:] = False
     block, where = np.nonzero(peak)
     tall = e[block, where] > _LOWEST * level[block, np.minimum(where // 96, level.shape[1] - 1)]
