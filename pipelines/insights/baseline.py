@@ -18,6 +18,7 @@ _MAD_TO_SD = 1 / 0.6745
 FLOOR_SD = {
     "resting_hr_bpm": 1.5, "rmssd_ms": 4.0, "sleep_min": 25.0, "sleep_efficiency": 0.02, "bedtime_min": 20.0,
     "steps": 1200.0, "active_min": 8.0, "sedentary_min": 40.0,
+    "energy_met_min": 90.0,
 }  # fmt: skip
 
 

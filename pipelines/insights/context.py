@@ -30,6 +30,8 @@ RECOVERY_MIN = 30
 EXERCISE_MIN = 5  # shorter than this, a raised heart rate is stairs or a bus, not exercise
 _SMOOTH_MIN = 5
 _EXERCISE = frozenset({"run", "sport", "cycle"})
+# Housework is no sitting: who does it is not told to stand up.
+_ON_FEET = frozenset({"walk", "stairs", "household"})
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def contexts(minutes: Minutes, *, resting_hr_bpm: float, max_hr_bpm: float) -> l
         )
     activity = np.asarray(minutes.activity, dtype=object)
     reserve = (minutes.hr_bpm - resting_hr_bpm) / (max_hr_bpm - resting_hr_bpm)
-    moving = np.isin(activity, ["walk", "stairs", *_EXERCISE])
+    moving = np.isin(activity, [*_ON_FEET, *_EXERCISE])
     hard = np.isin(activity, list(_EXERCISE)) | (moving & (np.nan_to_num(reserve) >= MODERATE_RESERVE))
     exercise = _runs_of_at_least(_majority(hard), EXERCISE_MIN)
     walking = _majority(moving) & ~exercise

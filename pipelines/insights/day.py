@@ -23,6 +23,8 @@ class Day:
         Minutes from local noon to falling asleep (so that midnight is no jump).
     steps, active_min, sedentary_min : float, optional
         `active_min` counts moderate minutes once and vigorous ones twice, as WHO does.
+    energy_met_min : float, optional
+        Energy used, in MET-minutes: what it is in kcal depends on the weight.
     """
 
     date: dt.date
@@ -34,6 +36,7 @@ class Day:
     steps: float | None = None
     active_min: float | None = None
     sedentary_min: float | None = None
+    energy_met_min: float | None = None
 
 
 MEASURES: tuple[str, ...] = tuple(f.name for f in fields(Day) if f.name != "date")

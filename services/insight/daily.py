@@ -1,14 +1,18 @@
-"""Daily figures from what is stored: resting heart rate and active minutes, where no client said them itself."""
+"""Daily figures from what is stored: heart at rest, active minutes, energy, where no client said them itself."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from pipelines.insights.context import MODERATE_RESERVE, Minutes
+from pipelines.insights.energy import met_minutes
+from pipelines.insights.zones import minutes_at, peak_bpm
 from services.store.aggregate import MINUTE_US, fixed_buckets
 from services.store.records import Record
 
@@ -50,6 +54,27 @@ def active_minutes(minutes: Minutes, resting_bpm: float, max_bpm: float) -> tupl
     brisk = np.isin(activity, ["run", "stairs", "cycle", "sport"])
     moderate = moving & ~vigorous & np.where(known, reserve >= MODERATE_RESERVE, brisk)
     return int(moderate.sum()), int(vigorous.sum())
+
+
+def effort(minutes: Minutes) -> tuple[float, dict[str, Any]]:
+    """
+    Return (MET-minutes, data) of a day: ``minutes`` of each activity, and those of which nothing is known.
+
+    A worn minute without an activity counts as sitting; one off the wrist counts nowhere, and is told.
+    """
+    activity = np.where(minutes.asleep, "asleep", np.asarray(minutes.activity, dtype=object))
+    activity[(activity == "") & minutes.worn] = "still"
+    counted = Counter(str(a) for a in activity[minutes.worn])
+    known = {name: int(n) for name, n in sorted(counted.items())}
+    return round(met_minutes(known), 1), {"minutes": known, "unknown_min": int((~minutes.worn).sum())}
+
+
+def heart_minutes(minutes: Minutes) -> tuple[float, dict[str, Any]]:
+    """Return (minutes with a heart rate, data) of a day: the minutes at each BPM, and the peak that was held."""
+    at = minutes_at(minutes.hr_bpm)
+    peak = peak_bpm(minutes.hr_bpm)
+    data = {"minutes": {str(bpm): n for bpm, n in at.items()}, "peak_bpm": None if peak is None else round(peak, 1)}
+    return float(sum(at.values())), data
 
 
 def _minute_means(conn: Connection, user_id: int, night: Record) -> NDArray[np.float64]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import Connection, desc, func, select
@@ -13,7 +15,7 @@ from services.store.records import Record, between
 from services.store.tables import records
 
 DAY_US, _HOUR_US, _QUARTER_US = 86_400_000_000, 3_600_000_000, 900_000_000
-DAILY_KINDS = ("resting_heart_rate", "rmssd", "sleep", "steps", "active_minutes")
+DAILY_KINDS = ("resting_heart_rate", "rmssd", "sleep", "steps", "active_minutes", "energy")
 
 
 def utc_offset_s(conn: Connection, user_id: int) -> int:
@@ -82,21 +84,35 @@ def steps_by_day(conn: Connection, user_id: int, start_us: int, end_us: int) -> 
     return {date: max(sums.get((date, flag), 0.0) for flag in (True, False)) for date, _ in sums}
 
 
+def numbers(said: Any) -> dict[str, float]:
+    """Return the entries of a mapping that are finite numbers: a client may have written anything there."""
+    pairs = said.items() if isinstance(said, Mapping) else ()
+    kept = ((str(k), v) for k, v in pairs if isinstance(v, int | float) and not isinstance(v, bool))
+    return {k: float(v) for k, v in kept if isfinite(v)}
+
+
 def _figures(record: Record, so_far: dict[str, Any]) -> dict[str, Any]:
     if record.kind == "sleep":
         if (so_far.get("sleep_min") or 0) > (record.value or 0):
             return {}  # a nap beside the night
         local = dt.datetime.fromtimestamp(record.start_us / 1e6, dt.UTC) + dt.timedelta(seconds=record.utc_offset_s)
         return {
-            "sleep_min": record.value, "sleep_efficiency": record.data.get("efficiency"),
+            "sleep_min": record.value, "sleep_efficiency": numbers(record.data).get("efficiency"),
             "bedtime_min": float((local.hour * 60 + local.minute - 720) % 1440),
         }  # fmt: skip
     if record.value is None:
         return {}
+    if record.kind == "energy":
+        known = numbers(record.data.get("minutes"))
+        sitting = sum(known.get(name, 0.0) for name in ("still", "eat"))
+        return {"energy_met_min": record.value, **({"sedentary_min": sitting} if known else {})}
     name = {"resting_heart_rate": "resting_hr_bpm", "rmssd": "rmssd_ms", "active_minutes": "active_min"}[record.kind]
     return {name: record.value}
 
 
 def without_partial(days: list[Day], today: dt.date) -> list[Day]:
     """Return the days without today's sums: a day that is not over has few steps, and that means nothing."""
-    return [replace(d, steps=None, active_min=None, sedentary_min=None) if d.date == today else d for d in days]
+    return [
+        replace(d, steps=None, active_min=None, sedentary_min=None, energy_met_min=None) if d.date == today else d
+        for d in days
+    ]

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, select
 
 from pipelines.insights.baseline import WINDOW_DAYS, baseline
 from pipelines.insights.context import Context, contexts, spans
 from pipelines.insights.day import Day
 from pipelines.insights.findings import Finding, findings
-from pipelines.insights.reminders import Reminder, Settings, Situation, due
+from pipelines.insights.reminders import Reminder, Situation, due
 from pipelines.insights.zones import maximum_hr
-from services.insight.daily import active_minutes, resting_heart_rate
+from services.insight import chosen as choices
+from services.insight.chosen import Chosen, chosen
+from services.insight.daily import active_minutes, effort, heart_minutes, resting_heart_rate
 from services.insight.days import (
     DAILY_KINDS,
     DAY_US,
@@ -38,21 +42,29 @@ from services.store.store import Store, now_us
 from services.store.tables import cursors as cursor_table
 from services.store.tables import devices, users
 
+_log = logging.getLogger("wristwise.insight")
 CLIENT = SOURCE = "insight"
 INPUTS = frozenset((*DAILY_KINDS, *KINDS, STAGE_KIND))
+DAILY_WRITTEN = ("resting_heart_rate", "active_minutes", "energy", "heart_minutes")
 PAGE = 2000
 # Data older than this is history: no reminder comes of it.
 FRESH_US = 15 * MINUTE_US
-DEFAULT_AGE, DEFAULT_RESTING = 40.0, 60.0
+DEFAULT_RESTING = 60.0
 DEFAULT_NIGHT_DRAIN = 0.2
+_CONTEXTS = frozenset(Context)
 
 
 def step(store: Store) -> int:
-    """Bring every user who has unread changes up to date; return how many there were."""
+    """Bring every user who has unread changes up to date; return how many that succeeded for."""
     waiting = store.read(_waiting)
+    done = 0
     for user_id in waiting:
-        store.write(lambda conn, user_id=user_id: _follow(conn, user_id))  # type: ignore[misc]
-    return len(waiting)
+        try:
+            store.write(lambda conn, user_id=user_id: _follow(conn, user_id))  # type: ignore[misc]
+            done += 1
+        except Exception as error:  # one wearer's odd records must not keep the others from theirs
+            _log.error("a wearer's insights could not be brought up to date: %s", type(error).__name__)
+    return done
 
 
 class Follower(threading.Thread):
@@ -100,6 +112,9 @@ def _follow(conn: Connection, user_id: int) -> None:
     except CursorExpired:  # away for longer than deletions are kept: read everything again
         page = records.changes(conn, user_id, 0, PAGE)
     changed = {local_date(moment, r.utc_offset_s) for r in page.records if r.kind in INPUTS for moment in _moments(r)}
+    if any(r.kind == choices.KIND for r in page.records):  # who is older has another maximum: four weeks are said anew
+        today = local_date(now_us(), utc_offset_s(conn, user_id))
+        changed |= {today - dt.timedelta(days=back) for back in range(WINDOW_DAYS)}
     through = page.through
     if changed:
         refresh(conn, user_id, changed)
@@ -126,12 +141,13 @@ def refresh(conn: Connection, user_id: int, dates: set[dt.date]) -> None:
     today = local_date(now_us(), offset)
     first, last = min(dates), min(max(dates), today)
     until = min(last + dt.timedelta(days=WINDOW_DAYS + 3), today)
+    choice = chosen(conn, user_id)
     for date in sorted(dates):
-        _write_day(conn, user_id, date, offset)
+        _write_day(conn, user_id, date, offset, choice)
     days = figures_by_day(conn, user_id, until, (until - first).days + WINDOW_DAYS + 4, offset)
     _write_findings(conn, user_id, first, until, offset, without_partial(days, today))
     if today in dates:
-        _write_reminders(conn, user_id, today, offset, days)
+        _write_reminders(conn, user_id, today, offset, days, choice)
 
 
 def _write_nights(conn: Connection, user_id: int, date: dt.date, offset: int) -> None:
@@ -147,7 +163,7 @@ def _write_nights(conn: Connection, user_id: int, date: dt.date, offset: int) ->
     _replace(conn, user_id, "sleep", *span, wanted)
 
 
-def _write_day(conn: Connection, user_id: int, date: dt.date, offset: int) -> None:
+def _write_day(conn: Connection, user_id: int, date: dt.date, offset: int, choice: Chosen) -> None:
     _write_nights(conn, user_id, date, offset)
     start, end = day_bounds(date, offset)
     minutes = minutes_of(conn, user_id, start)
@@ -158,17 +174,20 @@ def _write_day(conn: Connection, user_id: int, date: dt.date, offset: int) -> No
         resting = resting_heart_rate(conn, user_id, nights, minutes)
         if resting is not None:
             daily["resting_heart_rate"] = (round(resting, 1), {})
-        usual, maximum = resting or DEFAULT_RESTING, maximum_hr(DEFAULT_AGE)
+        usual, maximum = resting or DEFAULT_RESTING, choice.max_hr_bpm or maximum_hr(choice.age(date))
         moderate, vigorous = active_minutes(minutes, usual, maximum)
         if any(minutes.activity):
             daily["active_minutes"] = (moderate + 2.0 * vigorous, {"moderate": moderate, "vigorous": vigorous})
+            daily["energy"] = effort(minutes)
+        if np.isfinite(minutes.hr_bpm).any():
+            daily["heart_minutes"] = heart_minutes(minutes)
         found = contexts(minutes, resting_hr_bpm=usual, max_hr_bpm=maximum)
         context = [
             _record(user_id, "context", start + a * MINUTE_US, start + b * MINUTE_US, offset, {"value": str(label)})
             for label, a, b in spans(found)
         ]
     _replace(conn, user_id, "context", start, end, context)
-    for kind in ("resting_heart_rate", "active_minutes"):
+    for kind in DAILY_WRITTEN:
         said = [r for r in records.between(conn, user_id, [kind], start, end) if r.source != SOURCE]
         wanted = []
         if kind in daily and not said:  # what a client says of its day stands
@@ -189,7 +208,9 @@ def _write_findings(
     _replace(conn, user_id, "finding", day_bounds(first, offset)[0], day_bounds(until, offset)[1], wanted)
 
 
-def _write_reminders(conn: Connection, user_id: int, today: dt.date, offset: int, days: Sequence[Day]) -> None:
+def _write_reminders(
+    conn: Connection, user_id: int, today: dt.date, offset: int, days: Sequence[Day], choice: Chosen
+) -> None:
     start, _ = day_bounds(today, offset)
     recent = records.between(conn, user_id, ["context"], start, start + DAY_US)
     now = now_us()
@@ -208,13 +229,19 @@ def _write_reminders(conn: Connection, user_id: int, today: dt.date, offset: int
     ]
     new = [
         _record(user_id, "reminder", now, now, offset, {"value": r.kind, "reason": dict(r.reason)}, r.kind)
-        for r in due(situation, _settings(conn, user_id), sent)
+        for r in due(situation, choice.reminders, sent)
     ]
     records.put(conn, user_id, new, {})
 
 
 def _minutes_back(recent: Sequence[Record]) -> list[Context]:
-    return [Context(str(r.data["value"])) for r in recent for _ in range(max(1, (r.end_us - r.start_us) // MINUTE_US))]
+    known = [(r, str(r.data.get("value"))) for r in recent]
+    return [
+        Context(word)
+        for r, word in known
+        if word in _CONTEXTS
+        for _ in range(max(1, (r.end_us - r.start_us) // MINUTE_US))
+    ]
 
 
 def _battery(conn: Connection, user_id: int) -> float | None:
@@ -222,19 +249,6 @@ def _battery(conn: Connection, user_id: int) -> float | None:
     newest = conn.execute(query.order_by(devices.c.seen_us.desc()).limit(1)).scalar()
     level = json.loads(newest).get("battery") if newest else None
     return float(level) if isinstance(level, int | float) else None
-
-
-def _settings(conn: Connection, user_id: int) -> Settings:
-    """Return what the wearer chose: the newest client record of kind ``settings``."""
-    found = records.between(conn, user_id, ["settings"], 0, 2**62)
-    chosen: dict[str, Any] = dict(found[-1].data.get("reminders", {})) if found else {}
-    usual = Settings()
-    try:
-        quiet = {k: dt.time.fromisoformat(str(chosen[k])) for k in ("quiet_from", "quiet_to") if k in chosen}
-    except ValueError:
-        quiet = {}
-    switches = {str(k): bool(v) for k, v in dict(chosen.get("on", {})).items()}
-    return Settings(switches, quiet.get("quiet_from", usual.quiet_from), quiet.get("quiet_to", usual.quiet_to))
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from flask import Blueprint, Flask, redirect, render_template, request, send_fro
 from werkzeug.wrappers import Response as BaseResponse
 
 from services.page import actions, catalogue
-from services.page.views import day, events, models, night, now, reminders, trends
+from services.page.views import day, effort, events, models, night, now, settings, trends
 from services.page.wearer import LANGUAGE_COOKIE, THEME_COOKIE, Wearer, language, read, theme, wearer
 from services.store import accounts
 from services.sync.auth import COOKIE, same_origin
@@ -21,7 +21,7 @@ from services.sync.problems import Problem
 
 blueprint = Blueprint("page", __name__, template_folder="templates")
 STATIC = Path(__file__).parent / "static"
-VIEWS = ("now", "day", "night", "trends", "events", "devices", "models", "data")
+VIEWS = ("now", "day", "night", "trends", "events", "devices", "models", "data", "settings")
 YEAR_S = 365 * 86400
 Handler = Callable[..., str | BaseResponse]
 
@@ -43,7 +43,7 @@ def render(template: str, who: Wearer | None, **values: Any) -> str:
     return render_template(
         template, t=words, who=who, lang=who.language if who else language(), theme=who.theme if who else theme(),
         languages=catalogue.LANGUAGES, views=VIEWS if who and who.scope == "companion" else ("events",),
-        here=request.endpoint, **values,
+        here=request.endpoint, show=who.wording if who else None, **values,
     )  # fmt: skip
 
 
@@ -112,7 +112,9 @@ def show_now() -> str | BaseResponse:
 def show_day() -> str:
     """Show *Day*."""
     who = wearer()
-    return render("day.html", who, view=read(lambda conn: day.view(conn, who, _date(who))))
+    date = _date(who)
+    shown, asked = read(lambda conn: (day.view(conn, who, date), effort.of_day(conn, who, date)))
+    return render("day.html", who, view=shown, effort=asked)
 
 
 @page("/night", scopes=("companion",))
@@ -149,7 +151,7 @@ def show_devices() -> str:
     """Show *Devices*."""
     who = wearer()
     rows = read(lambda conn: actions.devices(conn, who))
-    return render("devices.html", who, devices=rows, said=request.args.get("said"), code=request.args.get("code", ""))
+    return render("devices.html", who, devices=rows, said=_said(), code=request.args.get("code", ""))
 
 
 @page("/pair", scopes=("companion",))
@@ -182,20 +184,18 @@ def show_pareto(task: str) -> BaseResponse:
     return send_from_directory(picture.parent, picture.name)
 
 
-@page("/reminders", scopes=("companion",))
-def show_reminders() -> str:
-    """Show which reminders are on."""
+@page("/settings", scopes=("companion",))
+def show_settings() -> str:
+    """Show what the wearer chose."""
     who = wearer()
-    return render(
-        "reminders.html", who, view=read(lambda conn: reminders.view(conn, who)), said=request.args.get("said")
-    )
+    return render("settings.html", who, view=read(lambda conn: settings.view(conn, who)), said=_said())
 
 
-@page("/reminders", scopes=("companion",), methods=("POST",))
-def set_reminders() -> BaseResponse:
+@page("/settings", scopes=("companion",), methods=("POST",))
+def keep_settings() -> BaseResponse:
     """Keep what the wearer chose."""
-    reminders.save(wearer(), request.form)
-    return redirect(url_for("page.show_reminders", said="saved"))
+    settings.save(wearer(), request.form)
+    return redirect(url_for("page.show_settings", said="saved"))
 
 
 @page("/data", scopes=("companion",))
@@ -226,6 +226,12 @@ def _date(who: Wearer) -> dt.date:
         return dt.date.fromisoformat(wanted)
     except ValueError:
         raise Problem("bad-request", "`date` must be a day such as 2026-11-24; correct the address") from None
+
+
+def _said() -> str | None:
+    """Return the key of what the last action has to say; only ours, so that no address puts words on the page."""
+    key = request.args.get("said", "")
+    return key if f"said.{key}" in catalogue.messages() else None
 
 
 def _local(target: str | None) -> str:

@@ -94,3 +94,20 @@ def trace(values: Sequence[float], mark: float, title: str) -> Markup:
     at = f'<line x1="{600 * mark:.1f}" x2="{600 * mark:.1f}" y1="0" y2="100"/>'
     opening = Markup('<svg class="trace" role="img" viewBox="0 0 600 100" preserveAspectRatio="none" aria-label="{}">')
     return opening.format(title) + Markup(at + lines + "</svg>")
+
+
+def bar(share: float, css: str) -> Markup:
+    """Return a horizontal bar of a share in [0, 1] of its whole; the figure stands beside it in words."""
+    return stack([(css, min(max(share, 0.0), 1.0))], 1.0)
+
+
+def stack(parts: Sequence[tuple[str, float]], whole: float) -> Markup:
+    """Return a bar of parts side by side, each (class, size), against the size that fills it."""
+    at, drawn = 0.0, Markup('<rect class="ground" width="100" height="10"/>')
+    rect = Markup('<rect class="{}" x="{:.2f}" width="{:.2f}" height="10"/>')  # a class may come from a client's word
+    for css, size in parts:
+        width = 100 * size / whole if whole else 0.0
+        drawn += rect.format(css, at, width)
+        at += width
+    frame = Markup('<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">{}</svg>')
+    return frame.format(drawn)

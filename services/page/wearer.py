@@ -11,7 +11,9 @@ from flask import request
 from sqlalchemy import Connection
 
 from services.insight import days
+from services.insight.chosen import Chosen, chosen
 from services.page import catalogue
+from services.page.wording import Wording
 from services.sync.context import service, who
 
 LANGUAGE_COOKIE, THEME_COOKIE = "wristwise_language", "wristwise_theme"
@@ -31,6 +33,8 @@ class Wearer:
         Of the wearer's clock from UTC, by the newest record.
     language, theme : str
     now_us : int
+    chosen : Chosen
+        What they said of themselves, and their units.
     """
 
     user_id: int
@@ -39,11 +43,17 @@ class Wearer:
     language: str
     theme: str
     now_us: int
+    chosen: Chosen
 
     @property
     def t(self) -> catalogue.Translate:
         """Words in the wearer's language."""
         return catalogue.translator(self.language)
+
+    @property
+    def wording(self) -> Wording:
+        """Figures as words, in the wearer's language and units."""
+        return Wording(self.t, self.chosen)
 
     @property
     def today(self) -> dt.date:
@@ -80,9 +90,9 @@ def theme() -> str:
 def wearer() -> Wearer:
     """Return the wearer of this request; only behind a session."""
     access = who()
-    offset = read(lambda conn: days.utc_offset_s(conn, access.user_id))
+    offset, choice = read(lambda conn: (days.utc_offset_s(conn, access.user_id), chosen(conn, access.user_id)))
     now = int(dt.datetime.now(dt.UTC).timestamp() * 1e6)
-    return Wearer(access.user_id, access.scope, offset, language(), theme(), now)
+    return Wearer(access.user_id, access.scope, offset, language(), theme(), now, choice)
 
 
 def read(work: Callable[[Connection], Any]) -> Any:

@@ -15,6 +15,7 @@ from services.person.night import figures
 from services.person.raw import IMPACT_MIN
 
 _IDS = uuid.UUID("0a1b8d0e-2f5e-4f0c-8a70-7f1f3c2e9d55")
+AGE_YEARS, WEIGHT_KG = 40, 72.0
 # Uncertainty of a wrist's heart rate by activity, in BPM: small at rest, large while running.
 UNCERTAIN_BPM = np.array([1.6, 3.5, 6.0, 4.5, 4.0, 3.0, 2.4, 5.5])
 
@@ -37,6 +38,12 @@ def fall_record(life: Life, minute: int) -> dict[str, Any]:
     ]
     data = {"confidence": 0.94, "impact": _text(life, impact), "history": history}
     return {**_record(life, "fall", impact, impact + 0.5), "value": "alerted", "quality": 0.94, "data": data}
+
+
+def settings_record(life: Life) -> dict[str, Any]:
+    """Return what the wearer says of themselves; as old as the life, so that what the page was told wins."""
+    about = {"birth_year": life.start.year - AGE_YEARS, "weight_kg": WEIGHT_KG}
+    return {**_record(life, "settings", 0, 0), "recording_method": "manual", "data": {"about": about}}
 
 
 def _heart_rates(life: Life) -> Iterator[dict[str, Any]]:

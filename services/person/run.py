@@ -9,7 +9,7 @@ from typing import Any
 
 from services.person.life import Life, live
 from services.person.raw import around_fall, last_minutes
-from services.person.records import fall_record, records_of
+from services.person.records import fall_record, records_of, settings_record
 from services.watch import Assembly, Companion, RunOptions
 from services.watch.link import HttpTransport
 from services.watch.pace import real_now, real_sleep
@@ -81,6 +81,7 @@ def mock_person(
     person = _Person(server, companion, seed, life)
     try:
         say(0.0, "raw signal around the fall and of the last minutes")
+        companion.call("POST", "/v1/records", {"records": [settings_record(life)]})
         chunks = sum(person.send_raw(number, raw) for number, raw in enumerate(_raw(life, seed)))
         kept = list(records_of(life))
         person.send_records(kept, lambda done: say(0.05 + 0.9 * done, f"{len(kept)} records"))

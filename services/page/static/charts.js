@@ -40,6 +40,22 @@
     };
   }
 
+  // Steps stand behind the heart rate, as bars of steps a minute on a scale of their own: 200 fill half the height.
+  function bars(items) {
+    return (u) => {
+      const { ctx, bbox } = u;
+      ctx.save();
+      ctx.beginPath(); ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height); ctx.clip();
+      ctx.fillStyle = css("--steps");
+      const foot = bbox.top + bbox.height * 0.88;
+      for (const [from, to, rate] of items) {
+        const a = u.valToPos(from, "x", true), b = u.valToPos(to, "x", true), tall = Math.min(rate / 200, 1) * bbox.height * 0.5;
+        ctx.fillRect(a, foot - tall, Math.max(b - a - 1, 1), tall);
+      }
+      ctx.restore();
+    };
+  }
+
   function marks(items) {
     return (u) => {
       const { ctx, bbox } = u;
@@ -78,7 +94,7 @@
         { show: true, stroke: "transparent", label: "−" }, { show: true, stroke: "transparent", label: "+" },
       ],
       bands: [{ series: [3, 2], fill: heart + "2e" }],
-      hooks: { drawClear: [bands(data.bands || [])], draw: [marks(data.events || [])] },
+      hooks: { drawClear: [bars(data.steps || []), bands(data.bands || [])], draw: [marks(data.events || [])] },
     };
     box.wristwise.plot = new uPlot(options, withGaps(data.series, GAP_S[kind]), box);
     box.wristwise.update = (series) => box.wristwise.plot.setData(withGaps(series, GAP_S[kind]));

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from typing import Any
 
 from sqlalchemy import Connection
 
 from services.insight import days
 from services.page import queries
+from services.page.drawing import bar
 from services.page.wearer import Wearer
 from services.store.records import Record, between
 
@@ -40,6 +40,7 @@ def view(conn: Connection, wearer: Wearer, date: dt.date) -> dict[str, Any]:
         "span": (start // 1_000_000, end // 1_000_000),
         "offset_s": wearer.offset_s,
         "hours": _hours(heart, steps, start),
+        "step_bars": _step_bars(steps),
         "steps": int(days.steps_by_day(conn, wearer.user_id, start, end).get(date, 0.0)),
         "active_min": sum(r.value or 0 for r in active) if active else None,
         "lowest": min((v for _, v, _ in heart), default=None), "highest": max((v for _, v, _ in heart), default=None),
@@ -88,15 +89,35 @@ def _hours(heart: list[tuple[int, float, float]], steps: list[Record], start: in
 
 def _event(record: Record, wearer: Wearer) -> dict[str, Any]:
     return {
-        "at": wearer.clock(record.start_us), "kind": record.kind, "value": str(record.data.get("value", "")),
+        "at": wearer.clock(record.start_us), "kind": record.kind, "words": _words(record, wearer),
         "s": record.start_us // 1_000_000,
     }  # fmt: skip
 
 
-def _time_in(found: list[Record], start: int, end: int) -> list[tuple[str, float]]:
-    total: Counter[str] = Counter()
+def _words(record: Record, wearer: Wearer) -> str:
+    value = str(record.data.get("value", ""))
+    family = {"fall": "state", "reminder": "reminder"}.get(record.kind)
+    return wearer.t(f"{family}.{value}") if family and value else value
+
+
+def _time_in(found: list[Record], start: int, end: int) -> list[dict[str, Any]]:
+    total: dict[str, float] = {}
     for record in found:
         if record.kind == "context":
+            label = str(record.data.get("value", ""))
             seconds = (min(record.end_us, end) - max(record.start_us, start)) / 1e6
-            total[str(record.data.get("value", ""))] += max(seconds, 0)  # type: ignore[assignment]
-    return [(label, seconds / 60) for label, seconds in total.most_common()]
+            total[label] = total.get(label, 0.0) + max(seconds, 0.0)
+    most = max(total.values(), default=0.0) or 1.0
+    return [
+        {"label": label, "minutes": seconds / 60, "bar": bar(seconds / most, f"band-{label}")}
+        for label, seconds in sorted(total.items(), key=lambda item: -item[1])
+    ]
+
+
+def _step_bars(steps: list[Record]) -> list[tuple[int, int, float]]:
+    """Return (from, to, steps a minute) of each record that has a place on the axis; a day's total has none."""
+    return [
+        (r.start_us // 1_000_000, r.end_us // 1_000_000, round(60e6 * r.value / (r.end_us - r.start_us), 1))
+        for r in steps
+        if r.value and 0 < r.end_us - r.start_us <= 60 * queries.MINUTE_US
+    ]

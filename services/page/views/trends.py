@@ -10,15 +10,20 @@ from sqlalchemy import Connection
 from pipelines.insights.baseline import MIN_DAYS, baseline
 from pipelines.insights.day import Day
 from pipelines.insights.findings import Finding, history, weekly
-from pipelines.insights.zones import next_week
-from services.insight.days import figures_by_day, without_partial
-from services.page.drawing import sparkline
+from pipelines.insights.plan import next_week
+from pipelines.insights.weeks import DEBT_SOURCE, REGULARITY_SOURCE, Sleep, Week, monday_of, weeks
+from services.insight.days import DAY_US, day_bounds, figures_by_day, local_date, without_partial
+from services.page.drawing import sparkline, stack
+from services.page.views import effort
 from services.page.wearer import Wearer
+from services.store.records import between
 
-SHOWN_DAYS = 42
+SHOWN_WEEKS = 6
+SHOWN_DAYS = 7 * SHOWN_WEEKS
 # Findings need the baselines of the days shown, so more days are read than shown.
 READ_DAYS = SHOWN_DAYS + 30
-MEASURES = ("resting_hr_bpm", "rmssd_ms", "sleep_min", "bedtime_min", "steps", "active_min")
+MEASURES = ("resting_hr_bpm", "rmssd_ms", "sleep_min", "bedtime_min", "steps", "active_min", "energy_met_min")
+HARD_ZONES = ("moderate", "vigorous", "maximal")
 
 
 def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
@@ -27,13 +32,17 @@ def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
     days = without_partial(everything, wearer.today)
     first = wearer.today - dt.timedelta(days=SHOWN_DAYS - 1)
     done = weekly(everything, wearer.today)
+    need_min = 60 * wearer.chosen.sleep_need_h
+    told = weeks(days, _sleeps(conn, wearer, first), wearer.today, SHOWN_WEEKS, need_min)
     return {
         "measures": [_measure(days, name, wearer, first) for name in MEASURES],
         "findings": [f for f in history(days) if f.date >= first][::-1],
-        "weekly": done,
+        "weekly": done, "weeks": told[::-1], "need_min": need_min,
+        "week_sources": (DEBT_SOURCE, REGULARITY_SOURCE),
+        "zones": _zones(conn, wearer, told), "heart": effort.heart(conn, wearer, wearer.today),
         "plan": next_week(done[0][1], _recovery_z(days, wearer.today)) if len(days) >= MIN_DAYS else None,
         "min_days": MIN_DAYS,
-    }
+    }  # fmt: skip
 
 
 def recent_findings(conn: Connection, wearer: Wearer, n_days: int = 7) -> list[Finding]:
@@ -41,6 +50,43 @@ def recent_findings(conn: Connection, wearer: Wearer, n_days: int = 7) -> list[F
     days = figures_by_day(conn, wearer.user_id, wearer.today, READ_DAYS, wearer.offset_s)
     days = without_partial(days, wearer.today)
     return [f for f in history(days) if (wearer.today - f.date).days < n_days][::-1]
+
+
+def _sleeps(conn: Connection, wearer: Wearer, first: dt.date) -> dict[dt.date, Sleep]:
+    """Return the longest sleep that ends on each day since the Monday of `first`."""
+    start, _ = day_bounds(monday_of(first) - dt.timedelta(days=1), wearer.offset_s)
+    _, end = day_bounds(wearer.today, wearer.offset_s)
+    longest: dict[dt.date, tuple[int, int]] = {}
+    for record in between(conn, wearer.user_id, ["sleep"], start, end):
+        date, span = local_date(record.end_us, record.utc_offset_s), (record.start_us, record.end_us)
+        if 0 < span[1] - span[0] <= DAY_US and (date not in longest or span[1] - span[0] > _length(longest[date])):
+            longest[date] = span
+    return {date: (_moment(a), _moment(b)) for date, (a, b) in longest.items()}
+
+
+def _length(span: tuple[int, int]) -> int:
+    return span[1] - span[0]
+
+
+def _moment(us: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(us / 1e6, dt.UTC)
+
+
+def _zones(conn: Connection, wearer: Wearer, told: list[Week]) -> list[dict[str, Any]]:
+    by_week = effort.of_weeks(conn, wearer, [week.monday for week in told])
+    # Most of a day is very light: it would hide the rest of the bar, so the figures name it and the bar leaves it out.
+    worked = {
+        m: [(z["name"], z["minutes"]) for z in zones if z["name"] != "very_light"] for m, zones in by_week.items()
+    }
+    most = max((sum(n for _, n in parts) for parts in worked.values()), default=0.0)
+    return [
+        {
+            "monday": monday, "bar": stack([(f"zone-{name}", n) for name, n in worked[monday]], most),
+            "minutes": {z["name"]: z["minutes"] for z in zones},
+            "hard_min": sum(n for name, n in worked[monday] if name in HARD_ZONES),
+        }
+        for monday, zones in sorted(by_week.items(), reverse=True)
+    ]  # fmt: skip
 
 
 def _measure(days: list[Day], name: str, wearer: Wearer, first: dt.date) -> dict[str, Any]:
@@ -56,7 +102,7 @@ def _measure(days: list[Day], name: str, wearer: Wearer, first: dt.date) -> dict
         "name": name, "last": last[1] if last else None, "last_date": last[0] if last else None,
         "low": low, "high": high, "outside": outside, "n": len(known),
         "picture": sparkline(values, low, high, wearer.t(f"measure.{name}")),
-        "rows": known,
+        "first": first, "until": wearer.today, "rows": known,
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Context, zones and reminders: the right word for the minute, the right moment for a nudge."""
+"""Context and reminders: the right word for the minute, the right moment for a nudge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from pipelines.insights.context import Context, Minutes, contexts, spans
 from pipelines.insights.reminders import MAX_PER_DAY, Reminder, Settings, Situation, due
-from pipelines.insights.zones import energy_kcal, maximum_hr, next_week, zone_bounds, zone_minutes
 
 NOON = dt.datetime(2026, 5, 4, 12, 0, tzinfo=dt.UTC)
 
@@ -89,26 +88,3 @@ def test_charge_and_wind_down_come_before_the_usual_bedtime() -> None:
 def test_a_bare_wrist_is_told_to_wear_it_only_after_two_hours() -> None:
     assert due(Situation(NOON, [Context.NOT_WORN] * 119), Settings(), []) == []
     assert [r.kind for r in due(Situation(NOON, [Context.NOT_WORN] * 120), Settings(), [])] == ["wear"]
-
-
-def test_zones_follow_the_heart_rate_reserve() -> None:
-    assert maximum_hr(40) == 180.0
-    assert maximum_hr(40, 190.0) == 190.0
-    assert zone_bounds(60, 180)["moderate"] == (108.0, 132.0)
-    found = zone_minutes(np.array([70, 110, 120, 140, 178, np.nan]), 60, 180)
-    assert found == {"very_light": 1, "light": 0, "moderate": 2, "vigorous": 1, "maximal": 1}
-
-
-def test_energy_is_met_times_weight_times_hours() -> None:
-    assert energy_kcal({"walk": 60.0, "still": 30.0}, 70.0) == pytest.approx(4.3 * 70 + 1.3 * 70 / 2)
-
-
-@pytest.mark.parametrize(
-    ("done", "recovery", "why"), [(100, 0.5, "build"), (100, -0.6, "hold"), (200, -1.5, "ease"), (100, None, "hold")]
-)
-def test_the_plan_adapts_to_what_was_done_and_how_it_was_recovered(
-    done: float, recovery: float | None, why: str
-) -> None:
-    plan = next_week(done, recovery)
-    assert plan.why == why
-    assert plan.active_min <= done * 1.1

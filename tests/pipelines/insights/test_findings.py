@@ -17,6 +17,7 @@ FIRST = dt.date(2026, 1, 1)
 USUAL = {
     "resting_hr_bpm": (56, 1.8), "rmssd_ms": (48, 7), "sleep_min": (430, 35), "sleep_efficiency": (0.91, 0.03),
     "bedtime_min": (660, 30), "steps": (8200, 2200), "active_min": (32, 15), "sedentary_min": (560, 70),
+    "energy_met_min": (2000, 160),
 }  # fmt: skip
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
+import pytest
 from sqlalchemy import Connection
 
 from services.insight import follow
+from services.insight.chosen import Chosen, chosen, written
 from services.insight.days import DAY_US, steps_by_day
 from services.store import accounts, records
 from services.store.records import Record, client_id
@@ -206,3 +208,83 @@ def test_what_a_client_says_of_its_night_stands(store: Store) -> None:
     put(store, user, *stages(user, bed, [("light", 300)]))
     follow.step(store)
     assert [r.value for r in found(store, user, "sleep")] == [300.0]
+
+
+def test_what_was_done_becomes_energy_and_the_heart_its_minutes(store: Store) -> None:
+    user, start = someone(store), MIDNIGHT - DAY_US + 36_000_000_000
+    hour = 3_600_000_000
+    put(store, user, record(user, "activity", start, start + hour, word="walk"))
+    put(store, user, record(user, "activity", start + hour, start + 2 * hour, word="still"))
+    put(store, user, *heart(user, start, 110.0, 60), *heart(user, start + hour, 64.0, 60))
+    follow.step(store)
+    (energy,) = found(store, user, "energy")
+    assert energy.data["minutes"] == {"still": 60, "walk": 60}
+    assert energy.value == 60 * 3.5 + 60 * 1.3
+    assert energy.data["unknown_min"] == 600
+    (minutes,) = found(store, user, "heart_minutes")
+    assert minutes.value == 120.0
+    assert minutes.data == {"minutes": {"110": 60, "64": 60}, "peak_bpm": 110.0}
+
+
+def settings(user: int, start: int, **data: object) -> Record:
+    return replace(record(user, "settings", start, start), data=dict(data))
+
+
+def test_the_newest_word_on_each_thing_is_what_the_wearer_chose(store: Store) -> None:
+    user = someone(store)
+    put(store, user, settings(user, 1, about={"birth_year": 1980, "weight_kg": 70}, show={"food_advice": True}))
+    put(store, user, settings(user, 2, about={"birth_year": 1990}, reminders={"on": {"stand": False}}))
+    choice = store.read(lambda conn: chosen(conn, user))
+    assert (choice.birth_year, choice.weight_kg, choice.food_advice) == (1990, None, True)
+    assert choice.age(dt.date(2026, 5, 1)) == 36.0
+    assert choice.reminders.on == {"stand": False}
+    put(store, user, settings(user, 3, **written(choice)))
+    again = store.read(lambda conn: chosen(conn, user))
+    assert replace(again, reminders=choice.reminders) == choice
+    assert again.reminders.on["stand"] is False
+
+
+def test_nonsense_in_settings_is_left_aside(store: Store) -> None:
+    user = someone(store)
+    about = {"birth_year": "1980", "weight_kg": 1e9, "max_hr_bpm": True, "sleep_need_h": None}
+    put(store, user, settings(user, 1, about=about, show="yes", reminders={"quiet_from": "late", "on": 7}))
+    assert store.read(lambda conn: chosen(conn, user)) == Chosen()
+
+
+def test_who_tells_an_age_gets_the_last_weeks_said_anew(store: Store) -> None:
+    user, start = someone(store), MIDNIGHT - DAY_US + 36_000_000_000
+    put(store, user, record(user, "activity", start, start + 3_600_000_000, word="walk"))
+    put(store, user, *heart(user, start, 105.0, 60))
+    follow.step(store)
+    assert [r.value for r in found(store, user, "active_minutes")] == [0.0]  # below 40 % of the reserve at 40 years
+    put(store, user, settings(user, NOW_US, about={"birth_year": dt.datetime.now(dt.UTC).year - 80}))
+    follow.step(store)
+    assert [r.value for r in found(store, user, "active_minutes")] == [60.0]
+
+
+def test_one_wearers_odd_records_do_not_keep_the_others_from_theirs(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob = someone(store), someone(store, "bob")
+    for user in (ada, bob):
+        put(store, user, record(user, "activity", MIDNIGHT - DAY_US, MIDNIGHT, word="walk"))
+    real = follow.refresh
+
+    def broken(conn: Connection, user_id: int, dates: set[dt.date]) -> None:
+        if user_id == ada:
+            raise ValueError("odd")
+        real(conn, user_id, dates)
+
+    monkeypatch.setattr(follow, "refresh", broken)
+    assert follow.step(store) == 1
+    assert found(store, bob, "context") != []
+    assert follow.step(store) == 0
+
+
+def test_words_where_numbers_belong_stop_nothing(store: Store) -> None:
+    user, start = someone(store), MIDNIGHT - DAY_US
+    odd = {"minutes": {"still": "many", "eat": [1]}, "efficiency": "good"}
+    put(store, user, replace(record(user, "energy", start, start + DAY_US, 900.0), data=odd))
+    put(store, user, replace(record(user, "sleep", start, start + 3_600_000_000, 50.0), data=odd))
+    put(store, user, record(user, "context", MIDNIGHT, MIDNIGHT + 60_000_000, word="dancing"))
+    assert follow.step(store) == 1

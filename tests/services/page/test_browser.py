@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.xdist_group("chromium"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data", "/reminders")
+VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data", "/settings")
 # What Lighthouse asks of a tap target; links inside a sentence are excepted, as there.
 LEAST_TAP_PX = 24
 

@@ -17,7 +17,7 @@ from services.store import records
 from services.store.store import Store
 from services.store.tables import records as records_table
 
-VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data", "/reminders")
+VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data", "/settings")
 PAGE = Path(__file__).parents[3] / "services" / "page"
 
 
@@ -196,14 +196,62 @@ def test_a_late_word_of_the_watch_does_not_undo_what_a_person_decided(page_store
     assert "Alerted" not in shown
 
 
+OWN = {"Sec-Fetch-Site": "same-origin"}
+FORM = {"stand": "on", "quiet_from": "21:30", "quiet_to": "06:45", "weight_unit": "kg", "energy_unit": "kcal"}
+
+
 def test_reminders_are_switched_off_and_quiet_hours_are_kept(owner: FlaskClient) -> None:
-    own = {"Sec-Fetch-Site": "same-origin"}
-    chosen = {"stand": "on", "quiet_from": "21:30", "quiet_to": "06:45"}
-    assert owner.post("/reminders", data=chosen, headers=own).status_code == 302
-    shown = owner.get("/reminders").text
+    assert owner.post("/settings", data=FORM, headers=OWN).status_code == 302
+    shown = owner.get("/settings").text
     assert 'name="stand" checked' in shown
     assert 'name="charge" checked' not in shown
     assert 'value="21:30"' in shown
-    refused = owner.post("/reminders", data={**chosen, "quiet_to": "late"}, headers=own)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"quiet_to": "late"}, "times of day such as 22:30"),
+        ({"weight": "-3"}, "`weight` must be a number from 20 to 400"),
+        ({"birth_year": "nan"}, "`birth_year` must be a number from 1900"),
+        ({"max_hr_bpm": "<b>"}, "`max_hr_bpm` must be a number"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_with_its_reason(
+    owner: FlaskClient, wrong: dict[str, str], said: str
+) -> None:
+    refused = owner.post("/settings", data={**FORM, **wrong}, headers=OWN)
     assert refused.status_code == 400
-    assert "times of day such as 22:30" in refused.text
+    assert said in refused.text
+
+
+@pytest.mark.parametrize("path", ["/day", "/trends"])
+def test_food_advice_is_off_until_it_is_asked_for_and_is_quoted_with_its_source(owner: FlaskClient, path: str) -> None:
+    owner.post("/settings", data=FORM, headers=OWN)
+    assert "fruit and vegetables" not in owner.get(path).text
+    owner.post("/settings", data={**FORM, "food_advice": "on"}, headers=OWN)
+    shown = text_of(owner.get(path).text)
+    assert "“At least 400 g (i.e. five portions) of fruit and vegetables per day" in shown
+    assert "World Health Organization, fact sheet “Healthy diet”" in shown
+    assert "not made for you" in shown
+
+
+def test_a_pound_is_a_pound_and_comes_back_as_it_was_typed(owner: FlaskClient) -> None:
+    owner.post("/settings", data={**FORM, "weight": "154.3", "weight_unit": "lb", "energy_unit": "kJ"}, headers=OWN)
+    shown = owner.get("/settings").text
+    assert 'name="weight" inputmode="decimal" step="0.1" min="1" value="154.3"' in shown
+    assert '<option value="kJ" selected>' in shown
+
+
+def test_no_address_puts_words_of_its_own_on_the_page(owner: FlaskClient) -> None:
+    assert "your account is closed" not in owner.get("/devices?said=your account is closed").text
+    assert "The watch is paired." in owner.get("/devices?said=paired").text
+
+
+def test_the_weeks_say_what_is_owed_and_how_regular_it_was(owner: FlaskClient) -> None:
+    owner.post("/settings", data={**FORM, "sleep_need_h": "8"}, headers=OWN)
+    shown = text_of(owner.get("/trends").text)
+    assert "Sleep debt is what the last 14 nights fell short of the 8 h 0 min that you need" in shown
+    assert re.search(r"\d{4}-\d\d-\d\d 7 h \d+ min 1[0-9] h \d+ min 100 ± 0 min", shown)
+    owner.post("/settings", data={**FORM, "sleep_need_h": "6"}, headers=OWN)
+    assert re.search(r"\d{4}-\d\d-\d\d 7 h \d+ min 0 min 100 ± 0 min", text_of(owner.get("/trends").text))

@@ -137,6 +137,7 @@ def test_a_day_reaches_a_service_through_its_api(tmp_path: Path) -> None:
     assert report.records > 900
     assert report.chunks > 10
     assert {"heart_rate", "activity", "steps", "sleep", "rmssd", "resting_heart_rate", "active_minutes"} <= kinds
+    assert "settings" in kinds
     assert devices[0]["device_id"] == report.device_id
     assert said == sorted(said)
     assert said[-1] == 1.0
