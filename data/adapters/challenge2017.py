@@ -17,6 +17,7 @@ from data.recording import Channel, Recording
 _FS_HZ = 300.0
 _PER_MV = 1000.0
 _CLASSES = frozenset("NAO~")
+_LABELS = "REFERENCE-v3.csv"
 
 
 def read(folder: Path) -> Iterator[Recording]:
@@ -31,19 +32,18 @@ def read(folder: Path) -> Iterator[Recording]:
     RecordingError
         If the reference is not there, or a strip is damaged.
     """
-    base = folder / "training2017"
-    reference = base / "REFERENCE-v3.csv"
-    if not reference.is_file():
+    reference = next((p for p in (folder / "training2017" / _LABELS, folder / _LABELS) if p.is_file()), None)
+    if reference is None:
         raise RecordingError(
-            f"{reference} is not there; copy REFERENCE-v3.csv (the revised labels) from the data set's page beside "
-            "the strips"
+            f"neither {folder / 'training2017' / _LABELS} nor {folder / _LABELS} is there; copy {_LABELS} (the revised "
+            "labels) from the data set's page beside the strips"
         )
     with reference.open(encoding="utf-8", newline="") as lines:
         labels = {row[0]: row[1] for row in csv.reader(lines) if len(row) > 1 and row[1] in _CLASSES}
-    for name in sorted(labels):
-        path = base / f"{name}.mat"
-        if path.is_file():
-            yield _recording(path, labels[name])
+    # Unzipped: training2017/A00001.mat; file by file from PhysioNet: training/A00/A00001.mat, validation/ has copies.
+    strips = {path.stem: path for path in sorted(folder.rglob("A*.mat"), reverse=True)}
+    for name in sorted(labels.keys() & strips.keys()):
+        yield _recording(strips[name], labels[name])
 
 
 def _recording(path: Path, label: str) -> Recording:
@@ -61,5 +61,5 @@ def _recording(path: Path, label: str) -> Recording:
 ADAPTER = Adapter(
     name="challenge-2017", title="PhysioNet/CinC Challenge 2017 (training part)",
     url="https://physionet.org/content/challenge-2017/1.0.0", licence="see PhysioNet; ODC-By 1.0 recalled, unverified",
-    open_licence=False, reader=read, marker="training2017/*.mat", physionet="challenge-2017/1.0.0",
+    open_licence=False, reader=read, marker="**/A*.mat", physionet="challenge-2017/1.0.0",
 )  # fmt: skip

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import wfdb
 
 from data.adapters.adapter import Adapter
-from data.errors import RecordingError
+from data.adapters.wfdb_records import read_record_and_marks
 from data.recording import Annotations, Channel, Recording
 from data.wfdb_folder import BEAT_CODES
 
@@ -39,13 +37,7 @@ def read(folder: Path) -> Iterator[Recording]:
 
 
 def _recording(path: Path) -> Recording:
-    try:
-        record: Any = wfdb.rdrecord(str(path))
-        marks: Any = wfdb.rdann(str(path), "atr")
-    except Exception as error:  # wfdb raises bare Exception, ValueError and IndexError for damaged files
-        raise RecordingError(
-            f"record {path} cannot be read ({error or type(error).__name__}); run wristwise data fetch mitdb"
-        ) from error
+    record, marks = read_record_and_marks(path, "mitdb")
     fs_hz = float(record.fs)
     lead = "MLII" if "MLII" in record.sig_name else str(record.sig_name[0])
     ecg = record.p_signal[:, record.sig_name.index(lead)].astype(np.float32)

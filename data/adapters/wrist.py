@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import wfdb
 
 from data.adapters.adapter import Adapter
-from data.errors import RecordingError
+from data.adapters.wfdb_records import read_record_and_marks
 from data.recording import STANDARD_GRAVITY, Annotations, Channel, Recording
 
 # Our channel: the set's name, and the factor to our unit. The wide-range accelerometer does not clip when running.
@@ -38,13 +36,7 @@ def read(folder: Path) -> Iterator[Recording]:
 
 
 def _recording(path: Path) -> Recording:
-    try:
-        record: Any = wfdb.rdrecord(str(path))
-        marks: Any = wfdb.rdann(str(path), "atr")
-    except Exception as error:  # wfdb raises bare Exception, ValueError and IndexError for damaged files
-        raise RecordingError(
-            f"record {path} cannot be read ({error or type(error).__name__}); run wristwise data fetch wrist"
-        ) from error
+    record, marks = read_record_and_marks(path, "wrist")
     fs_hz = float(record.fs)
     column = {name: k for k, name in enumerate(record.sig_name)}
     channels = {
