@@ -107,6 +107,21 @@ def _parts(conn: Connection, user_id: int, kind: str, start_us: int, end_us: int
     return [_Part(int(b), int(o), float(t), float(lo), float(hi), int(n)) for b, o, t, lo, hi, n in conn.execute(query)]
 
 
+def grid_means(conn: Connection, user_id: int, kind: str, start_us: int, n: int, width_us: int) -> list[float | None]:
+    """Return the mean of `kind` in each of `n` spans of `width_us` from `start_us` on; None where there is none."""
+    since = records.c.start_us - start_us
+    place = (since - since % width_us).label("place")
+    query = (
+        select(place, func.avg(records.c.value))
+        .where(records.c.user_id == user_id, records.c.kind == kind, records.c.deleted.is_(False))
+        .where(records.c.start_us >= start_us, records.c.start_us < start_us + n * width_us)
+        .where(records.c.value.is_not(None))
+        .group_by(place)
+    )
+    means = {int(at) // width_us: float(mean) for at, mean in conn.execute(query)}
+    return [means.get(k) for k in range(n)]
+
+
 def _join(parts: Sequence[_Part], start_us: int, end_us: int, date: dt.date | None = None) -> Bucket:
     count = sum(p.count for p in parts)
     mean = sum(p.total for p in parts) / count

@@ -26,6 +26,7 @@ from services.sync import (
     reads,
     recordroutes,
     uploads,
+    variability,
     webhooks,
 )  # fmt: skip
 from services.sync.auditing import Audit, keep_audit
@@ -42,8 +43,8 @@ _log = logging.getLogger("wristwise.sync")
 # Every blueprint of the API, in the order of the documentation; the companion page is mounted beside them.
 BLUEPRINTS = (
     pairing.blueprint, batches.blueprint, uploads.blueprint, manifest.blueprint, quarantine.blueprint,
-    recordroutes.blueprint, changes.blueprint, reads.blueprint, live.blueprint, webhooks.blueprint, models.blueprint,
-    me.blueprint, ops.blueprint,
+    recordroutes.blueprint, changes.blueprint, reads.blueprint, variability.blueprint, live.blueprint,
+    webhooks.blueprint, models.blueprint, me.blueprint, ops.blueprint,
 )  # fmt: skip
 _SCHEMES: dict[str, Any] = {
     "token": {"type": "http", "scheme": "bearer", "description": "Access token; scopes: watch, companion, caregiver."},

@@ -36,12 +36,14 @@ CODES = MappingProxyType(
             "41950-7", "Number of steps in 24 hour Measured", "steps", "{steps}", "step-count", "3.0", "step_count"
         ),
         "sleep": Code("93832-4", "Sleep duration", "min", "min", "total-sleep-time", "1.0", "total_sleep_time"),
-        "rmssd": Code("80404-7", "R-R interval.standard deviation (Heart rate variability)", "ms", "ms",
-                      "r-r-interval", "1.0", "rr_interval"),
+        # Two measures, never one for the other: LOINC has a code for SDNN only, so RMSSD goes without one.
+        "sdnn": Code("80404-7", "R-R interval.standard deviation (Heart rate variability)", "ms", "ms",
+                     "heart-rate-variability", "1.0", "sdnn"),
+        "rmssd": Code("", "", "ms", "ms", "heart-rate-variability", "1.0", "rmssd"),
     }
 )  # fmt: skip
-# RMSSD is not SDNN: LOINC has a code for the latter only, so RMSSD goes without a code of LOINC's.
-_UNCODED = frozenset({"rmssd"})
+# Neither Open mHealth nor IEEE 1752.1 has a schema for these.
+_OWN_SCHEMA = frozenset({"sdnn", "rmssd"})
 
 
 def fhir_observations(found: Iterable[Record], subject: str) -> Iterable[dict[str, Any]]:
@@ -66,9 +68,7 @@ def fhir_observations(found: Iterable[Record], subject: str) -> Iterable[dict[st
 
 
 def _observation(record: Record, code: Code, subject: str) -> dict[str, Any]:
-    coding = [] if record.kind in _UNCODED else [
-        {"system": "http://loinc.org", "code": code.loinc, "display": code.display}
-    ]  # fmt: skip
+    coding = [{"system": "http://loinc.org", "code": code.loinc, "display": code.display}] if code.loinc else []
     category = "vital-signs" if "heart_rate" in record.kind else "activity"
     return {
         "resourceType": "Observation", "id": record.id.hex(), "status": "final",
@@ -92,7 +92,7 @@ def open_mhealth(found: Iterable[Record], subject: str) -> Iterable[dict[str, An
         code = CODES.get(record.kind)
         if code is None or record.value is None:
             continue
-        namespace = "ieee" if record.kind == "sleep" else "omh"
+        namespace = "wristwise" if record.kind in _OWN_SCHEMA else "ieee" if record.kind == "sleep" else "omh"
         value: Any = record.value if code.unit == "steps" else {"value": record.value, "unit": code.unit}
         yield {
             "header": {

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BeforeValidator, Field, WithJsonSchema
+from sqlalchemy import Connection
 
 from services.store import aggregate, records
 from services.store.records import Record
@@ -88,12 +89,27 @@ class Series(Reply):
     next_from: dt.datetime | None = None
 
 
+class SleepQuery(SpanQuery):
+    """Which span, and whether each hypnogram shall bring the heart rate that lies over it."""
+
+    overlay: Literal["heart_rate"] | None = None
+
+
+class Overlay(Reply):
+    """A night's stages and heart rate on one grid of epochs, from the start of the sleep record on."""
+
+    epoch_s: float
+    hypnogram: str = Field(description="a letter an epoch: W, L, D, R, or ? for unknown")
+    heart_rate: list[float | None] = Field(description="mean of each epoch in BPM; null where there is none")
+
+
 class Night(Reply):
     """One night: the sleep that ends on `date`, and what other sources said of it."""
 
     date: dt.date
     sleep: RecordBody
     others: list[RecordBody]
+    overlay: Overlay | None = None
 
 
 class Nights(Reply):
@@ -162,12 +178,29 @@ def _point(bucket: aggregate.Bucket) -> dict[str, Any]:
 
 
 @operation(blueprint, "get", "/v1/sleep", scopes=("companion", "watch"), reply=Nights)
-def get_sleep(query: SpanQuery) -> Response:
+def get_sleep(query: SleepQuery) -> Response:
     """Read nights"""
-    user_id = who().user_id
+    user_id, store = who().user_id, service().store
     start, end = query.span_us(7)
-    found = service().store.read(lambda c: records.between(c, user_id, ["sleep"], start, end))
-    return reply({"nights": nights(found, query.tz)})
+    found = store.read(lambda c: records.between(c, user_id, ["sleep"], start, end))
+    entries = nights(found, query.tz)
+    if query.overlay is not None:
+        mine = {record_body(r)["id"]: r for r in found}
+        for entry in entries:
+            record = mine[entry["sleep"]["id"]]
+            entry["overlay"] = store.read(lambda c, r=record: _overlay(c, user_id, r))  # type: ignore[misc]
+    return reply({"nights": entries})
+
+
+def _overlay(conn: Connection, user_id: int, night: Record) -> dict[str, Any] | None:
+    """Return the heart rate over a night's hypnogram; None for a night without stages."""
+    stages = str(night.data.get("hypnogram") or "")
+    if not stages or night.end_us <= night.start_us:
+        return None
+    width_us = (night.end_us - night.start_us) // len(stages)
+    means = aggregate.grid_means(conn, user_id, "heart_rate", night.start_us, len(stages), max(1, width_us))
+    rates = [None if mean is None else round(mean, 1) for mean in means]
+    return {"epoch_s": width_us / 1e6, "hypnogram": stages, "heart_rate": rates}
 
 
 def nights(found: list[Record], zone: ZoneInfo | None) -> list[dict[str, Any]]:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
 
 from services.worker.worker import Worker
 from tests.services.client import Person, bearer, wall
@@ -10,6 +17,11 @@ from tests.services.client import Person, bearer, wall
 
 def rates(person: Person) -> list[dict[str, Any]]:
     return [c for c in person.changes()["changes"] if c["kind"] == "heart_rate" and not c["deleted"]]
+
+
+def export(person: Person) -> zipfile.ZipFile:
+    with person.http.get("/v1/export", headers=person.companion) as answer:
+        return zipfile.ZipFile(io.BytesIO(answer.data))
 
 
 def write(person: Person, headers: dict[str, str] | None = None, **record: Any) -> Any:
@@ -179,7 +191,7 @@ def test_the_anchor_is_committed_before_ingestion_and_data_are_lost_silently(ada
     assert stands["cursor"] == third["cursor"]
 
 
-def test_the_result_depends_on_when_the_watch_synced(ada: Person, worker: Worker) -> None:
+def test_the_end_of_sleep_depends_on_when_the_watch_synced(ada: Person, worker: Worker) -> None:
     """OpenCircuit #190: the same samples in one batch, or one by one with the worker in between, give the same."""
     boot = "33333333-3333-4333-8333-333333333333"
     for seq in range(12):
@@ -214,3 +226,91 @@ def test_a_large_payload_kills_the_broker(ada: Person) -> None:
     assert big.status_code == 413
     many = ada.send(ada.batch([ada.chunk(s) for s in range(513)]))
     assert (many.status_code, many.json["limit"]) == (413, 512)
+
+
+def test_heart_rate_is_wanted_over_the_hypnogram(ada: Person) -> None:
+    """fitbit-grafana #35: a night brings its heart rate on the hypnogram's own grid, and says where there is none."""
+    stages = "WWLLDDRR"
+    start = 437.0  # of no round half minute
+    span = {"start": wall(start), "end": wall(start + 30 * len(stages))}
+    write(ada, client_record_id="n", kind="sleep", value=3.0, data={"hypnogram": stages}, **span)
+    write(ada, client_record_id="nap", kind="sleep", value=1.0, start=wall(40_000), end=wall(40_060))
+    for at, bpm in ((-10, 99), (0, 60), (20, 62), (95, 50), (235, 70), (241, 99)):
+        moment = wall(start + at)
+        write(ada, client_record_id=f"h{at}", kind="heart_rate", value=bpm, start=moment, end=moment)
+    query = {"from": wall(0), "to": wall(90_000)}
+    plain = ada.http.get("/v1/sleep", query_string=query, headers=ada.companion).json["nights"]
+    assert "overlay" not in plain[0]
+    nights = ada.http.get("/v1/sleep", query_string={**query, "overlay": "heart_rate"}, headers=ada.companion).json[
+        "nights"
+    ]
+    assert nights[0]["overlay"] == {
+        "epoch_s": 30.0, "hypnogram": stages, "heart_rate": [61.0, None, None, 50.0, None, None, None, 70.0],
+    }  # fmt: skip
+    assert nights[1]["overlay"] is None
+
+
+def test_rmssd_is_wanted_beside_sdnn(ada: Person) -> None:
+    """health-auto-export #75: both, of the same beats, each under its own name in every form of answer."""
+    beats = np.cumsum(np.where(np.arange(400) % 2, 0.8, 0.86))  # intervals alternate: RMSSD 60 ms, SDNN 30 ms
+    for k in range(12):
+        times = [round(float(t), 6) for t in beats if 24 * k <= t < 24 * (k + 1)]
+        span = {"start": wall(24 * k), "end": wall(24 * (k + 1))}
+        write(ada, ada.watch, client_record_id=f"b{k}", kind="beats", value=len(times), data={"times_s": times}, **span)
+    query = {"from": wall(0), "to": wall(600)}
+    (span,) = ada.http.get("/v1/variability", query_string=query, headers=ada.companion).json["spans"]
+    assert (span["rmssd_ms"], span["sdnn_ms"]) == (pytest.approx(60, abs=0.5), pytest.approx(30, abs=0.5))
+    assert (span["device_id"], span["clean"]) == (ada.device_id, 1.0)
+    for kind, value in (("rmssd", 60.0), ("sdnn", 30.0)):
+        write(ada, client_record_id=kind, kind=kind, value=value, start=wall(0), end=wall(300))
+    days = ada.http.get("/v1/trends", query_string=query, headers=ada.companion).json["days"]
+    assert (days[0]["values"]["rmssd"], days[0]["values"]["sdnn"]) == (60.0, 30.0)
+    archive = export(ada)
+    fhir = {o["code"]["text"]: o for o in map(json.loads, archive.read("fhir.ndjson").splitlines())}
+    assert fhir["sdnn"]["code"]["coding"][0]["code"] == "80404-7"
+    assert "coding" not in fhir["rmssd"]["code"]
+    bodies = [json.loads(line)["body"] for line in archive.read("openmhealth.ndjson").splitlines()]
+    assert {name for body in bodies for name in body} >= {"rmssd", "sdnn"}
+
+
+def test_too_few_beats_are_not_said_to_have_a_variability(ada: Person) -> None:
+    write(ada, kind="beats", value=3, data={"times_s": [1.0, 1.8, 2.6]}, end=wall(24))
+    query = {"from": wall(0), "to": wall(600)}
+    (span,) = ada.http.get("/v1/variability", query_string=query, headers=ada.companion).json["spans"]
+    assert (span["n"], span["rmssd_ms"], span["sdnn_ms"]) == (2, None, None)
+
+
+def test_raw_ppg_is_asked_for_and_rarely_given(ada: Person) -> None:
+    """wear-os-samples #604: every sample that the watch sent is in the export, as it was sensed."""
+    ada.send(ada.batch([ada.chunk(0), ada.chunk(1)], 20))
+    archive = export(ada)
+    (name,) = (n for n in archive.namelist() if n.startswith("samples/"))
+    assert pq.read_table(io.BytesIO(archive.read(name)))["ppg"].to_pylist() == [60.0] * 80 + [61.0] * 80
+
+
+def test_a_fall_alarm_latches_is_accepted_on_both_sides_and_keeps_its_timeline(ada: Person) -> None:
+    """OpenSeizureDetector #22, #245: tiers of the alarm come from the watch, the answer from either side, and stays."""
+
+    def alarm(version: int, value: str) -> str:
+        step = {"state": value, "at": wall(version)}
+        sent = write(
+            ada, ada.watch, client_record_id="f", client_record_version=version, kind="fall", value=value,
+            start=wall(0), end=wall(10), data={"history": [step]},
+        )  # fmt: skip
+        return str(sent.json["results"][0]["status"])
+
+    for version, value in enumerate(("detected", "alerted")):
+        assert alarm(version, value) == "stored"
+    assert alarm(0, "detected") == "stale"  # it latches: no way back
+    (event,) = ada.http.get("/v1/events", query_string={"from": wall(-9), "to": wall(99)}, headers=ada.companion).json[
+        "events"
+    ]
+    ada.http.set_cookie("wristwise_session", ada.companion["Authorization"].split()[1])
+    own = {"Sec-Fetch-Site": "same-origin"}
+    assert ada.http.post(f"/events/{event['id']}", data={"state": "acknowledged"}, headers=own).status_code == 302
+    ada.http.delete_cookie("wristwise_session")
+    assert alarm(5, "alerted") == "stored"  # the watch's countdown ends after all: what the person decided stands
+    seen = ada.changes()["changes"]
+    answer = next(c for c in seen if c["kind"] == "event_response")  # the watch reads it from the feed
+    assert (answer["value"], answer["data"]["event"]) == ("acknowledged", event["id"])
+    assert [s["state"] for s in answer["data"]["history"]] == ["acknowledged"]

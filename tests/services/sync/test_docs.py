@@ -96,3 +96,14 @@ def test_each_step_of_the_way_is_shown_with_curl() -> None:
         "/v1/series/heart_rate", "/v1/records", "/v1/manifest",
     ):  # fmt: skip
         assert f"$URL{address}" in steps, address
+
+
+def test_every_complaint_in_the_table_is_a_test() -> None:
+    folder = Path(__file__).parent
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    table = page[page.index("## Complaints") : page.index("## Not reached")]
+    rows = re.findall(r"^\| [^|]+ \| `(test_\w+)`(?: \(`(\w+\.py)`\))? \|$", table, re.MULTILINE)
+    assert len(rows) == table.count("\n| ") - 1  # all but the head
+    for name, file in rows:
+        assert f"\ndef {name}(" in (folder / (file or "test_complaints.py")).read_text(encoding="utf-8"), name
+    assert len(rows) >= 20
