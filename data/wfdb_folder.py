@@ -23,6 +23,10 @@ from data.recording import CHANNEL_UNITS, STANDARD_GRAVITY, Annotations, Channel
 ANNOTATION_FILES = {"hr": "hr", "stage": "stage", "fall": "fall", "activity": "activity"}
 # PhysioNet's codes of beats (physionet.org/physiobank/annotations.shtml): all else in `.atr` is not a heartbeat.
 BEAT_CODES = frozenset("NLRBAaJSVrFejnE/fQ?")
+# Leads as ECG sets name them, in the order in which one is taken for `ecg` where no channel is called so.
+_LEADS = re.compile(
+    r"^(?:(?P<a>ecg)|(?P<b>m?lii|ii)|(?P<c>.*ecg.*)|(?P<d>m?li|i)|(?P<e>m?[dlv]\d|m?liii|iii))$", re.IGNORECASE
+)
 _STEM = re.compile(r"^(?P<stem>.+?)_(?P<rate>\d+(?:\.\d+)?)hz$")
 _SCALE = {  # factor from a header's unit to ours
     ("acc", "g"): 1.0, ("acc", "mg"): 1e-3,
@@ -107,14 +111,24 @@ def _read(path: Path) -> Any:
 def _channels(record: Any, path: Path) -> dict[str, Channel]:
     channels: dict[str, Channel] = {}
     signals = record.e_p_signal if record.e_p_signal is not None else []
+    names = _with_ecg([str(n) for n in record.sig_name or ()], [str(u or "") for u in record.units or ()])
     for index, signal in enumerate(signals):
-        name = str(record.sig_name[index])
+        name = names[index]
         if name not in CHANNEL_UNITS or name in channels:
             continue  # a foreign channel is no error: devices have many
         fs = float(record.fs) * record.samps_per_frame[index]
         factor = _factor(name, str(record.units[index] or ""), path)
         channels[name] = Channel(name, fs, (np.asarray(signal) * factor).astype(np.float32))
     return channels
+
+
+def _with_ecg(names: list[str], units: list[str]) -> list[str]:
+    """Return the names with the best lead called ``ecg``, where none is."""
+    volts = [name if ("ecg", unit.lower()) in _SCALE else "" for name, unit in zip(names, units, strict=True)]
+    leads = [(match.lastgroup or "", k) for k, match in enumerate(map(_LEADS.match, volts)) if match]
+    if "ecg" in names or not leads:
+        return names
+    return [*names[: min(leads)[1]], "ecg", *names[min(leads)[1] + 1 :]]
 
 
 def _factor(name: str, unit: str, path: Path) -> float:

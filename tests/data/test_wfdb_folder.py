@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import wfdb
 
 from data.errors import RecordingError
 from data.export import write_recording
@@ -84,3 +85,27 @@ def test_a_missing_signal_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "walk.dat").unlink()
     with pytest.raises(RecordingError, match="lacks its signal file"):
         list(read_folder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("names", "taken"),
+    [(("V5", "MLII"), "MLII"), (("MLII", "ecg"), "ecg"), (("ECG",), "ECG"), (("resp", "chest_ecg"), "chest_ecg"),
+     (("V1", "II"), "II"), (("resp", "abp"), None)],
+)  # fmt: skip
+def test_a_lead_named_as_ecg_sets_do_is_taken_for_ecg(
+    tmp_path: Path, names: tuple[str, ...], taken: str | None
+) -> None:
+    signals = np.outer(np.sin(np.arange(500) / 9.0), 1.0 + np.arange(len(names)))
+    wfdb.wrsamp(
+        "100", 250, ["mV"] * len(names), list(names), signals, fmt=["16"] * len(names), write_dir=str(tmp_path)
+    )  # fmt: skip
+    (recording,) = read_folder(tmp_path)
+    if taken is None:
+        assert "ecg" not in recording.channels
+        return
+    assert float(recording.channels["ecg"].samples.max()) == pytest.approx(1.0 + names.index(taken), rel=0.01)
+
+
+def test_a_foreign_channel_with_a_leads_name_and_another_unit_is_passed_over(tmp_path: Path) -> None:
+    wfdb.wrsamp("a", 50, ["counts"], ["I"], np.arange(200.0)[:, None], fmt=["16"], write_dir=str(tmp_path))
+    assert read_record(tmp_path / "a").channels == {}
