@@ -15,7 +15,7 @@ def prune(
     model: Annotated[str, typer.Argument(help="A saved tf_keras model (.keras, .h5), or the name of a task.")],
     calibration: Annotated[Path | None, typer.Option(help="Rows to measure on (.npz), for a saved model.")] = None,
     max_bytes: Annotated[float | None, typer.Option(help="Largest .tflite file.")] = None,
-    max_latency_us: Annotated[float | None, typer.Option(help="Slowest inference in LiteRT on this machine.")] = None,
+    max_latency_us: Annotated[float | None, typer.Option(help="Slowest inference, by --clock.")] = None,
     max_arena_bytes: Annotated[float | None, typer.Option(help="Largest tflite-micro arena.")] = None,
     max_loss: Annotated[str | None, typer.Option(help="Allowed rise of the loss: 0.1, or 0.5% of the dense.")] = None,
     method: Annotated[str, typer.Option(help="l2, taylor, weights-threshold, layers, paths, ...")] = "taylor",
@@ -28,6 +28,7 @@ def prune(
     mode: Annotated[str, typer.Option(help="float32, float16, int8 or weight_int8.")] = "float32",
     epochs: Annotated[int, typer.Option(help="Epochs of recovery.")] = 5,
     round_to: Annotated[int | None, typer.Option(help="Keep multiples of this many units.")] = None,
+    clock: Annotated[str, typer.Option(help="here (LiteRT), cortex-m4f or cortex-m55 (predicted).")] = "here",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for model, .tflite, C array, plan and report.")] = Path("pruned"),
     dense: Annotated[Path | None, typer.Option(help="For a task: dense parent from `wristwise train`.")] = None,
@@ -52,7 +53,7 @@ def prune(
     number_format: Any = mode
     request = Request(
         max_bytes, max_latency_us, max_arena_bytes, max_loss, way, target is not None or bool(kept), edited, loss,
-        number_format, epochs, seed, round_to,
+        number_format, epochs, seed, round_to, clock,
     )  # fmt: skip
     if Path(model).suffix in (".keras", ".h5") or Path(model).is_dir():
         found = prune_saved(Path(model), calibration, request, out)

@@ -171,8 +171,8 @@ def _write(path: Path, row: dict[str, Any]) -> None:
 def measured(model: Any, case: Case) -> dict[str, Any]:
     """Return error, size, latency and arena of a model as a float32 file, and its MACs."""
     from models.export.convert import to_tflite
+    from models.pruning.footprint import footprint
     from models.pruning.structure import structure_size
-    from models.pruning.target import footprint
 
     cost = footprint(to_tflite(model))
     size = structure_size(model)

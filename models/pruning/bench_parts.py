@@ -96,7 +96,7 @@ def _chain_row(case: Case, model: Any, name: str, mode: str, data: bytes, seed: 
     from models.export.interpreters import load, run_rows
     from models.pruning.calibration import Calibration
     from models.pruning.cases import row_error
-    from models.pruning.target import footprint
+    from models.pruning.footprint import footprint
 
     held = case.held.take(_JUDGED)
     inputs, targets = next(Calibration(held.inputs, held.targets, batch=len(held)).batches(model))

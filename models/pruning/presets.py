@@ -9,7 +9,8 @@ from models.pruning.errors import PruningError
 # What is compared at every rate, and what only at the rate at which the goals are judged.
 _RANKED = (
     "units, L2, local", "units, L2, global", "units, Taylor, local", "units, Taylor, global",
-    "units, Taylor, iterative", "weights, threshold, local", "weights, threshold, global", "weights, Taylor, local", "weights, Taylor, global",
+    "units, Taylor, iterative", "weights, threshold, local", "weights, threshold, global", "weights, Taylor, local",
+    "weights, Taylor, global",
     "weights, threshold, polynomial", "weights, Taylor, polynomial",
 )  # fmt: skip
 _CONTROLS = ("from scratch", "from scratch, taught by the dense")

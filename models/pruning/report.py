@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from models.pruning.footprint import Footprint
 from models.pruning.plan import PruningPlan
-from models.pruning.target import Footprint, PlanLike, Pruned
+from models.pruning.search import PlanLike, Pruned
 
 _NOTHING = 0.02  # a saving below this share of bytes and of latency is called nothing
 
@@ -73,7 +74,7 @@ def _markdown(found: Pruned, name: str) -> str:
     rows = [
         ("bytes", found.dense.bytes, found.predicted.bytes, found.measured.bytes),
         ("bytes after gzip", found.dense.gzip, found.predicted.gzip, found.measured.gzip),
-        ("latency in LiteRT here, us", found.dense.latency_us, found.predicted.latency_us, found.measured.latency_us),
+        ("latency, us", found.dense.latency_us, found.predicted.latency_us, found.measured.latency_us),
         ("arena in tflite-micro, bytes", found.dense.arena, found.predicted.arena, found.measured.arena),
         ("loss on held-out rows", found.loss_dense, float("nan"), found.loss),
     ]

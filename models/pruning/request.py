@@ -7,11 +7,12 @@ from typing import Any
 from models.export.convert import Mode, to_tflite
 from models.pruning.cases import Case
 from models.pruning.errors import PruningError
+from models.pruning.footprint import BYTES_PER_WEIGHT, CLOCKS, Footprint, footprint
 from models.pruning.importance import importance_named
 from models.pruning.methods import AnyPlan, Way, prune_by
 from models.pruning.plan import PruningPlan
 from models.pruning.surgery import apply_plan
-from models.pruning.target import BYTES_PER_WEIGHT, Footprint, Pruned, footprint, prune_to
+from models.pruning.target import Pruned, prune_to
 
 _TAYLOR = Way("taylor")
 _ROWS = 1024  # rows on which importance is measured
@@ -36,6 +37,8 @@ class Request:
         A Keras loss, for a saved model.
     epochs : int
         Of recovery; 0 for none.
+    clock : {"here", "cortex-m4f", "cortex-m55"}
+        What latency is: LiteRT's on this machine, or predicted for a watch's processor.
     """
 
     max_bytes: float | None = None
@@ -50,6 +53,11 @@ class Request:
     epochs: int = 5
     seed: int = 0
     round_to: int | None = None
+    clock: str = "here"
+
+    def __post_init__(self) -> None:
+        if self.clock not in CLOCKS:
+            raise PruningError(f"--clock must be one of {', '.join(CLOCKS)}, got {self.clock!r}")
 
 
 def allowed_rise(text: str | None, dense_loss: float) -> float | None:
@@ -106,6 +114,7 @@ def prune_case(case: Case, model: Any, request: Request) -> Pruned:
         mode=request.mode,
         representative=case.representative(),
         round_to=request.round_to,
+        clock=CLOCKS[request.clock],
     )
 
 
@@ -119,16 +128,16 @@ def _trainer(case: Case, request: Request) -> Any:
 
 def _measured(case: Case, model: Any, small: Any, plan: AnyPlan, request: Request) -> Pruned:
     """Convert and measure both; weights are predicted exactly, the rest of the file as in the dense one."""
-    rows = case.representative()
+    rows, clock = case.representative(), CLOCKS[request.clock]
     tflite = to_tflite(small, request.mode, rows)
-    dense = footprint(to_tflite(model, request.mode, rows))
+    dense = footprint(to_tflite(model, request.mode, rows), clock)
     saved = BYTES_PER_WEIGHT[request.mode] * (model.count_params() - small.count_params())
     return Pruned(
         model=small,
         tflite=tflite,
         plan=plan,
         dense=dense,
-        measured=footprint(tflite),
+        measured=footprint(tflite, clock),
         predicted=Footprint(dense.bytes - saved),
         loss_dense=case.error(model),
         loss=case.error(small),

@@ -11,10 +11,10 @@ tf_keras = pytest.importorskip("tf_keras")
 from data.errors import WristwiseError  # noqa: E402
 from models.pruning import PruningPlan  # noqa: E402
 from models.pruning.errors import CalibrationError, PruningError  # noqa: E402
+from models.pruning.footprint import Footprint  # noqa: E402
 from models.pruning.report import FrontPoint, bought_nothing, undominated  # noqa: E402
 from models.pruning.request import Request, allowed_rise  # noqa: E402
 from models.pruning.saved import divided, load_model, prune_saved  # noqa: E402
-from models.pruning.target import Footprint  # noqa: E402
 from tests.models.pruning.nets import answer, cnn, inputs_for  # noqa: E402
 
 
@@ -117,7 +117,7 @@ def test_wrong_use_ends_in_one_sentence(saved, tmp_path) -> None:
         ((str(tmp_path / "torch.keras"),), "cannot be read as a tf_keras model"),
         (
             (str(saved / "watch-net.keras"), "--calibration", str(saved / "data.npz"), "--max-bytes", "10"),
-            "10 bytes cannot be reached",
+            "bytes of at most 10 cannot be reached",
         ),
         ((str(saved / "watch-net.keras"), "--mode", "int4"), "--mode must be one of"),
         ((str(saved / "watch-net.keras"), "--calibration", str(saved / "data.npz")), "needs a target"),

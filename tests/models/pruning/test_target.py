@@ -5,9 +5,11 @@ import pytest
 
 tf_keras = pytest.importorskip("tf_keras")
 
+from models.export.convert import to_tflite  # noqa: E402
 from models.pruning import Calibration, Taylor, apply_plan, plan_pruning, trace  # noqa: E402
 from models.pruning.allocation import Option, Sensitivity, knapsack, sensitivity_curves  # noqa: E402
 from models.pruning.errors import CalibrationError, ClinicalGuardError, PruningError, TargetError  # noqa: E402
+from models.pruning.footprint import CLOCKS  # noqa: E402
 from models.pruning.guard import ClinicalGuard  # noqa: E402
 from models.pruning.importance import L2Norm  # noqa: E402
 from models.pruning.recovery import fine_tuned, recalibrate, recovery  # noqa: E402
@@ -86,7 +88,7 @@ def test_the_smallest_file_within_a_loss_is_sought() -> None:
 def test_targets_that_cannot_be_reached_say_what_can() -> None:
     model = cnn()
     data = own_answers(model)
-    with pytest.raises(TargetError, match=r"100 bytes cannot be reached.*narrowest the file has \d+"):
+    with pytest.raises(TargetError, match=r"bytes of at most 100 cannot be reached.*narrowest it is \d+"):
         prune_to(model, evaluate=data.loss_of, max_bytes=100, n_levels=2)
     with pytest.raises(TargetError, match="the loss rose by"):
         prune_to(model, evaluate=data.loss_of, max_bytes=6500, max_loss_rise=1e-9, n_levels=3)
@@ -144,3 +146,46 @@ def test_prune_to_obeys_the_guard() -> None:
     guard = ClinicalGuard(lambda m: {"everyone": data.loss_of(m)}, margin=1e-9)
     with pytest.raises(ClinicalGuardError, match="everyone"):
         prune_to(model, evaluate=data.loss_of, max_bytes=6500, n_levels=3, guard=guard)
+
+
+def test_bytes_and_latency_are_met_together_by_the_clock_that_is_given() -> None:
+    model = cnn()
+    data = own_answers(model)
+    clock = CLOCKS["cortex-m4f"]
+    dense_us = clock(to_tflite(model))
+
+    found = prune_to(
+        model, evaluate=data.loss_of, max_bytes=9000, max_latency_us=0.4 * dense_us, n_levels=3, clock=clock
+    )
+
+    assert found.dense.latency_us == dense_us
+    assert found.measured.latency_us == clock(found.tflite) <= 0.4 * dense_us
+    assert found.measured.bytes <= 9000
+    with pytest.raises(TargetError, match=r"latency of at most 1 us cannot be reached: .* narrowest it is \d+"):
+        prune_to(model, evaluate=data.loss_of, max_latency_us=1.0, n_levels=2, clock=clock)
+
+
+def test_a_clock_with_a_staircase_is_followed_to_the_foot_of_a_step() -> None:
+    model = cnn()
+    data = own_answers(model)
+
+    def steps(tflite: bytes) -> float:
+        """Channels cost by started multiples of four, as vector units have it."""
+        widths = [shape[0] for shape in kernel_shapes(tflite)]
+        return float(sum(-(-width // 4) for width in widths))
+
+    found = prune_to(
+        model, evaluate=data.loss_of, max_latency_us=0.6 * steps(to_tflite(model)), n_levels=3, clock=steps
+    )
+
+    kept = [shape[0] for shape in kernel_shapes(found.tflite)]
+    assert steps(found.tflite) <= 0.6 * steps(to_tflite(model))
+    assert len(kept) == len(kernel_shapes(to_tflite(model)))
+
+
+def kernel_shapes(tflite: bytes) -> list[tuple[int, ...]]:
+    from models.export.flatbuffer import read
+
+    graph = read(tflite).subgraphs[0]
+    used = {int(op.inputs[1]) for op in graph.operators if len(op.inputs) > 2}
+    return [tuple(int(n) for n in graph.tensors[k].shape) for k in sorted(used)]
