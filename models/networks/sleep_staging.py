@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from data.recording import Recording
 from models.training.recipe import Examples, KerasModel, Progress, PruneTarget
+from pipelines.sleep.agreement import kappa
 from pipelines.sleep.features import NAMES
+from pipelines.sleep.stages import FROM_LABEL
 from pipelines.sleep_staging import BACKWARD, INPUT, OUTPUT, TASK, WAKE_ABOVE
-from pipelines.task import Task
+from pipelines.task import Task, Windows
 
 Array = NDArray[np.float32]
 _UNITS = 24
@@ -122,6 +124,19 @@ class SleepRecipe:
         stages = np.stack([examples.targets[OUTPUT][n, s : s + _LENGTH] for n, s in crops]).astype(int)
         y = np.eye(4, dtype=np.float32)[stages]
         return {INPUT: x, f"{INPUT}_reversed": x[:, ::-1]}, {OUTPUT: y, BACKWARD: y[:, ::-1]}
+
+    error_unit = "1 - kappa of four stages, decoded from both readers"
+
+    def error(self, outputs: Sequence[Array], targets: Sequence[Array]) -> float:
+        """Return 1 - Cohen's kappa of crops, logits (n, 240, 4) of both readers as the decoder takes them."""
+        n = outputs[0].size // 4
+        rows = {OUTPUT: outputs[0].reshape(n, 1, 4), BACKWARD: outputs[1][:, ::-1].reshape(n, 1, 4)}
+        start = np.arange(n, dtype=np.float64) * TASK.window.step_s
+        windows = Windows({}, start, start + TASK.window.step_s, np.ones(n, np.float32))
+        said = TASK.decoder(offline=True).update(rows, windows)
+        table = np.zeros((4, 4), np.int64)
+        np.add.at(table, (targets[0].argmax(-1).ravel(), [FROM_LABEL[str(e.value)] for e in said]), 1)
+        return 1.0 - (kappa(table) or 0.0)
 
     def configure(
         self, predict: Callable[[Mapping[str, Array]], Mapping[str, Array]], recordings: Sequence[Recording]
