@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
@@ -24,6 +24,7 @@ Work = Callable[[Connection], T]
 GROUP = 64
 # PostgreSQL: serialization_failure, deadlock_detected.
 RETRY_SQLSTATES = {"40001", "40P01"}
+POOLER = "pooler"
 
 
 def now_us() -> int:
@@ -38,7 +39,8 @@ class Store:
     Parameters
     ----------
     url : str
-        ``sqlite:///path`` or ``postgresql+psycopg://...``.
+        ``sqlite:///path`` or ``postgresql+psycopg://...``; with ``pooler=transaction`` in its query where a pooler
+        such as pgbouncer stands in front and gives each transaction another connection.
     durable : bool, default=True
         False skips the sync to disk at each commit (tests only).
     data_key : str, default=""
@@ -63,9 +65,7 @@ class Store:
             self.reader = _sqlite_engine(url, durable, query_only=True)
             self._writer: _GroupWriter | None = _GroupWriter(self.engine, self._committed)
         elif url.startswith("postgresql"):
-            self.engine = self.reader = create_engine(
-                url, pool_size=16, max_overflow=16, pool_pre_ping=True, pool_recycle=1800
-            )
+            self.engine = self.reader = _postgres_engine(url)
             self._writer = None
         else:
             raise StoreError(f"the store's URL must begin with sqlite or postgresql, got {url.split(':')[0]!r}")
@@ -148,6 +148,19 @@ class Store:
             self._listeners.notify_all()
         self.reader.dispose()
         self.engine.dispose()
+
+
+def _postgres_engine(url: str) -> Engine:
+    parsed = make_url(url)
+    pooler = parsed.query.get(POOLER, "none")
+    if pooler not in ("none", "transaction"):
+        raise StoreError(f"{POOLER} in the store's URL must be transaction, or left out, got {pooler!r}; correct it")
+    # A statement that was prepared on one connection is not there on the next that the pooler gives.
+    options = {"prepare_threshold": None} if pooler == "transaction" else {}
+    return create_engine(
+        parsed.difference_update_query([POOLER]), pool_size=16, max_overflow=16, pool_pre_ping=True, pool_recycle=1800,
+        connect_args=options,
+    )  # fmt: skip
 
 
 def _sqlite_engine(url: str, durable: bool, *, query_only: bool) -> Engine:

@@ -6,12 +6,16 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+PGBOUNCER = "/usr/sbin/pgbouncer"
 
 
 @dataclass
@@ -27,6 +31,40 @@ class Cluster:
         name = f"t{next(self.numbers)}"
         _run([self.bin / "createdb", "-h", self.folder, "-U", "postgres", name])
         return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
+
+
+@contextmanager
+def pgbouncer(cluster: Cluster, server_connections: int = 2) -> Iterator[str]:
+    """
+    Put pgbouncer in front of `cluster`, pooling by transaction; give the folder of its socket.
+
+    Few connections to the server, so that two transactions of one client hardly ever meet the same.
+    """
+    folder = cluster.folder / "bouncer"
+    folder.mkdir(mode=0o755)
+    _own(folder)
+    config = folder / "pgbouncer.ini"
+    config.write_text(
+        f"[databases]\n* = host={cluster.folder} user=postgres\n[pgbouncer]\nauth_type = any\n"
+        f"pool_mode = transaction\ndefault_pool_size = {server_connections}\nmax_client_conn = 200\n"
+        f"unix_socket_dir = {folder}\nlogfile = {folder / 'log'}\npidfile = {folder / 'pid'}\n"
+    )
+    try:
+        _run([PGBOUNCER, "-q", "-d", config])
+        _wait(lambda: (folder / ".s.PGSQL.6432").exists())
+        yield str(folder)
+    finally:
+        pid = folder / "pid"
+        if pid.exists():
+            os.kill(int(pid.read_text()), signal.SIGTERM)
+            _wait(lambda: not pid.exists())
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 @contextmanager
