@@ -17,6 +17,7 @@ from models.run.pipeline import RunConfig, run
 from models.runtime import Model
 from models.tensorflow_setup import quiet
 from models.training.folds import subject_folds
+from models.training.recipe import strata_of
 
 
 class Folds:
@@ -49,7 +50,8 @@ class Folds:
 
     def outside(self) -> list[tuple[Bundle, list[Recording]]]:
         """Return each fold's bundle with the recordings of the subjects that it had not seen."""
-        masks = subject_folds([r.subject for r in self.recordings], self.n, 0)
+        strata = strata_of(self.recipe, self.recordings)
+        masks = subject_folds([r.subject for r in self.recordings], self.n, 0, strata)
         return [
             (Bundle.open(self.out / f"fold_{k}"), [r for r, use in zip(self.recordings, test, strict=True) if use])
             for k, (_, test) in enumerate(masks)

@@ -20,7 +20,7 @@ from models.run import stages
 from models.run.loading import licences
 from models.runtime import Model
 from models.training.folds import subject_folds
-from models.training.recipe import Examples, Recipe
+from models.training.recipe import Examples, Recipe, strata_of
 
 Say = Callable[[float | None, str], None]
 
@@ -83,7 +83,7 @@ def _fold(
         return result
     n = _n_folds(recordings, config)
     say(k / (n + 1), f"fold {k + 1} of {n}")
-    train, test = list(subject_folds([r.subject for r in recordings], n, config.seed))[k]
+    train, test = list(subject_folds([r.subject for r in recordings], n, config.seed, strata_of(recipe, recordings)))[k]
     inside = [r for r, use in zip(recordings, train, strict=True) if use]
     outside = [r for r, use in zip(recordings, test, strict=True) if use]
     own = examples.take(np.isin(examples.subject, [r.subject for r in inside]))

@@ -11,7 +11,7 @@ from data.errors import DataSetError
 
 
 def subject_folds(
-    subjects: Sequence[str] | NDArray[np.str_], n_folds: int, seed: int = 0
+    subjects: Sequence[str] | NDArray[np.str_], n_folds: int, seed: int = 0, strata: Sequence[str] | None = None
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
     """
     Yield (train, test) masks over rows; each subject is tested exactly once.
@@ -24,6 +24,8 @@ def subject_folds(
         At most the number of subjects; that number is leave-one-subject-out.
     seed : int, default=0
         Shuffles which subjects share a fold.
+    strata : sequence of str, shape (n,), optional
+        What each row's subject is of (set, age): every fold gets an equal part of each stratum.
 
     Raises
     ------
@@ -38,6 +40,9 @@ def subject_folds(
             "lower the number of folds, or add recordings"
         )
     order = np.random.default_rng(seed).permutation(unique)
+    if strata is not None:
+        of = dict(zip(rows[::-1].tolist(), list(strata)[::-1], strict=True))  # a subject's first row decides
+        order = np.array(sorted(order, key=lambda subject: of[subject]))  # stable: shuffled within each stratum
     for fold in range(n_folds):
         test = np.isin(rows, order[fold::n_folds])
         yield ~test, test

@@ -62,8 +62,8 @@ class Recipe(Protocol):
     One task's training, found by `models.networks.registry`. Import tf_keras inside the methods only.
 
     `build` returns the dense parent: a sensible network of its size, not one inflated to be pruned.
-    Optional: ``open_datasets`` (trained on instead where only open licences are wanted) and ``trains_on(recording)``
-    (False leaves a recording out of training).
+    Optional: ``open_datasets`` (trained on instead where only open licences are wanted), ``trains_on(recording)``
+    (False leaves a recording out of training) and ``stratum(recording)`` (folds get equal parts of each).
     """
 
     task: Task
@@ -103,3 +103,9 @@ class Recipe(Protocol):
     ) -> dict[str, Any]:
         """Return the decoder's `config` (thresholds, calibration) fitted on training recordings only."""
         ...
+
+
+def strata_of(recipe: Recipe, recordings: Sequence[Recording]) -> list[str] | None:
+    """Return the stratum of each recording for `subject_folds`; None where the recipe names none."""
+    stratum: Callable[[Recording], str] | None = getattr(recipe, "stratum", None)
+    return None if stratum is None else [stratum(r) for r in recordings]

@@ -161,6 +161,14 @@ def test_folds_divide_no_subject_and_test_each_once() -> None:
     assert sorted(tested) == ["a", "b", "c", "d"]
 
 
+def test_folds_get_equal_parts_of_each_stratum_where_one_is_named() -> None:
+    subjects = [f"s{k:02}" for k in range(20) for _ in range(3)]
+    strata = ["old" if k < 10 else "young" for k in range(20) for _ in range(3)]
+    for _, test in subject_folds(subjects, 5, seed=2, strata=strata):
+        ages = {s: a for s, a, use in zip(subjects, strata, test, strict=True) if use}
+        assert sorted(ages.values()) == ["old", "old", "young", "young"]
+
+
 def test_more_folds_than_subjects_are_refused() -> None:
     with pytest.raises(DataSetError, match="there are 2 subjects"):
         list(subject_folds(["a", "b"], 3))
