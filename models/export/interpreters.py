@@ -22,7 +22,8 @@ from models.runtime import dequantise, quantise
 RUNTIMES = ("litert", "litert-reference", "tf.lite", "micro")
 _MODULES = {"litert": "ai_edge_litert", "litert-reference": "ai_edge_litert", "tf.lite": "tensorflow",
             "micro": "tflite_micro"}  # fmt: skip
-# 256 bytes of arena end the process (a segmentation fault after "failed to allocate tail memory"), so start large.
+# 256 bytes of arena end the process (a segmentation fault after "failed to allocate tail memory"); 512 are refused.
+_LEAST_ARENA = 1024
 _ARENAS = (1 << 22, 1 << 26)
 
 
@@ -168,7 +169,20 @@ class _Micro:
 
 
 def micro_interpreter(data: bytes, arena_size: int) -> Any:
-    """Return tflite-micro's own interpreter on an arena of `arena_size` bytes."""
+    """
+    Return tflite-micro's own interpreter on an arena of `arena_size` bytes.
+
+    Raises
+    ------
+    LoadError
+        If the arena is below 1024 bytes: tflite-micro would end this process, not refuse. RuntimeError, its own, if
+        the arena is too small for the file.
+    """
+    if arena_size < _LEAST_ARENA:
+        raise LoadError(
+            f"an arena of {arena_size} bytes is too small for any file, and tflite-micro would end this process with a "
+            f"segmentation fault; give at least {_LEAST_ARENA}, `models.export.measure.arena_bytes` says how many"
+        )
     from tflite_micro import runtime
 
     return runtime.Interpreter.from_bytes(data, arena_size=arena_size)

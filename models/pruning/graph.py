@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.pruning.channels import ChannelSpace, Ids
-from models.pruning.dependency import Dependency
+from models.pruning.dependency import Dependency, Role
 from models.pruning.errors import PruningError
 from models.pruning.group import Group
 from models.pruning.node import Flow, Node
@@ -197,6 +197,9 @@ def _freeze_ends(graph: Graph, exclude: tuple[str, ...]) -> None:
         if node.name in exclude:
             for key in node.outputs:
                 graph.space.freeze(graph.tensors[key].tolist(), "excluded by the caller")
+    for d in graph.dependencies:
+        if d.layer in exclude and d.role is Role.MAKES:  # heads of an attention are no channels of its output
+            graph.space.freeze(d.ids.tolist(), "excluded by the caller")
 
 
 def _form_groups(graph: Graph) -> None:

@@ -46,7 +46,8 @@ class APoZ:
                 hits = roots == root
                 total[unit] += rates[key][0][hits].sum()
                 count[unit] += hits.sum()
-        return total / np.maximum(count, 1)
+        # What no tensor shows (the heads of an attention) cannot be seen to rest: it counts as firing.
+        return np.where(count > 0, total / np.maximum(count, 1), 1.0)
 
     def _speaks_of(self, group: Group, key: int) -> bool:
         return bool(np.isin(group.graph.root[group.graph.tensors[key]], group.units).any())

@@ -7,7 +7,7 @@ import pytest
 
 from models.export import flatbuffer
 from models.export.cost import CORTEX_M4F, CORTEX_M55, cost, operator_costs
-from models.export.interpreters import LoadError, load
+from models.export.interpreters import LoadError, load, micro_interpreter
 from models.export.latency_table import LatencyTable, LatencyTableError, measure_table
 from models.export.measure import arena_bytes, latency, sizes
 from models.export.probes import conv_probe, lstm_probe
@@ -89,3 +89,12 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text("{}")
     with pytest.raises(LatencyTableError, match="no latency table"):
         LatencyTable.load(tmp_path / "t.json")
+
+
+def test_an_arena_on_which_the_runtime_would_crash_is_refused_in_one_sentence() -> None:
+    data = conv_probe(4, 4, 3, 16, "float32")
+
+    with pytest.raises(LoadError, match=r"an arena of 256 bytes is too small for any file.*at least 1024"):
+        micro_interpreter(data, 256)
+    with pytest.raises(RuntimeError):
+        micro_interpreter(data, 1024)

@@ -8,7 +8,7 @@ tf_keras = pytest.importorskip("tf_keras")
 from models.pruning import Calibration, apply_plan, importance_named, plan_pruning, trace  # noqa: E402
 from models.pruning.errors import CalibrationError, PruningError  # noqa: E402
 from models.pruning.importance import IMPORTANCES, Ablation, APoZ, Fisher, Taylor  # noqa: E402
-from tests.models.pruning.nets import NETS, answer, cnn, inputs_for, residual, two_branch  # noqa: E402
+from tests.models.pruning.nets import NETS, answer, cnn, inputs_for, two_branch  # noqa: E402
 
 
 def calibration(model: object, rows: int = 16) -> Calibration:
@@ -19,9 +19,9 @@ def calibration(model: object, rows: int = 16) -> Calibration:
     return Calibration(batch, targets, batch=8)
 
 
-@pytest.mark.parametrize("name", IMPORTANCES)
-def test_every_importance_gives_one_finite_number_per_unit_and_leaves_the_model_alone(name: str) -> None:
-    model = residual()
+@pytest.mark.parametrize(("name", "net"), [*((n, "residual") for n in IMPORTANCES), ("apoz", "bidirectional")])
+def test_every_importance_gives_one_finite_number_per_unit_and_leaves_the_model_alone(name: str, net: str) -> None:
+    model = NETS[net]()
     before = [w.copy() for w in model.get_weights()]
     importance = importance_named(name, calibration(model), seed=1)
 

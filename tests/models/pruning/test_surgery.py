@@ -20,7 +20,7 @@ from models.pruning import (  # noqa: E402
 )
 from models.pruning.errors import CalibrationError, PlanError, PruningError, UnsupportedLayerError  # noqa: E402
 from models.pruning.importance import BatchNormGamma  # noqa: E402
-from tests.models.pruning.nets import NETS, answer, cnn, inputs_for, lstm, nested, residual, two_branch  # noqa: E402
+from tests.models.pruning.nets import NETS, answer, cnn, inputs_for, lstm, nested, randomise, residual, two_branch  # noqa: E402
 
 L = tf_keras.layers
 
@@ -191,3 +191,20 @@ def test_a_subclassed_model_is_refused() -> None:
 
     with pytest.raises(PruningError, match="functional or Sequential"):
         trace(Subclassed())
+
+
+def test_heads_of_an_attention_go_and_the_rest_answers_as_if_they_were_silent() -> None:
+    i = L.Input((8, 4), name="epochs")
+    x = L.MultiHeadAttention(4, 3, name="attention")(i, i)
+    model = randomise(tf_keras.Model(i, L.Dense(2, name="out")(L.LSTM(3, name="last")(x)), name="attentive"))
+    batch = inputs_for(model)
+    plan = plan_pruning(model, keep={"attention/heads": [1, 3]})
+    cut, twin = apply_plan(model, plan), mask_plan(model, plan)
+
+    assert cut.get_layer("attention").get_config()["num_heads"] == 2
+    assert cut.get_layer("attention")._query_dense.kernel.shape == (4, 2, 3)
+    assert plan.after["parameters"] == cut.count_params() < model.count_params()
+    np.testing.assert_allclose(answer(cut, batch)[0], answer(twin, batch)[0], atol=1e-5)
+    assert np.abs(answer(cut, batch)[0] - answer(model, batch)[0]).max() > 1e-3
+    named = [g.name for g in trace(model, exclude=["attention"]).groups]
+    assert "attention/heads" not in named
