@@ -122,3 +122,43 @@ def heart_rate(
         peers_heart_rate.main()
     else:
         folds.bench(out)
+
+
+@app.command("beats")
+def beats(
+    peers: Annotated[bool, typer.Option("--peers", help="Also wfdb, neurokit2, sleepecg, biosppy, heartpy.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Two records, nothing written.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """R peaks of mitdb, plain and disturbed, and processor time for a day; with --peers (some minutes) others' too."""
+    from data.errors import MissingExtraError
+
+    try:
+        from benchmarks import ecg
+        from benchmarks.folds import write
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this benchmark needs the source tree ({error}); clone the repository and run: pip install -e '.[train]'"
+        ) from error
+    if peers:
+        _require_peers()
+    result = ecg.bench(peers=peers, quick=quick)
+    if not quick:
+        write(ecg.RESULT, result)
+    if as_json:
+        typer.echo(json.dumps(result, indent=1))
+        return
+    for name, row in result["mitdb_ds1"].items():
+        typer.echo(f"{name:<38} F1 {100 * row['f1']:6.2f} %  {row['cpu_s_a_day']:8.2f} s a day")
+    for name, row in result["disturbed_f1"].items():
+        typer.echo(f"{name:<38} " + "  ".join(f"{who.split(' (')[0]} {100 * f1:.2f}" for who, f1 in row.items()))
+
+
+def _require_peers() -> None:
+    from importlib.util import find_spec
+
+    from data.errors import MissingExtraError
+
+    absent = [name for name in ("neurokit2", "sleepecg", "biosppy", "heartpy") if find_spec(name) is None]
+    if absent:
+        raise MissingExtraError(f"--peers needs {', '.join(absent)}; run: pip install 'wristwise[peers]'")
