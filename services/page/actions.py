@@ -1,9 +1,7 @@
-"""What a person can do from a page: pair, revoke, cancel or acknowledge; and what *Devices* and *Data* show."""
+"""What a person can do from a page: pair, revoke, cancel or acknowledge; and what *Data* shows."""
 
 from __future__ import annotations
 
-import json
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -12,7 +10,7 @@ from services.page.views.events import ACTIONS, KINDS, RESPONSE, response_id, st
 from services.page.wearer import Wearer
 from services.store import accounts, records
 from services.store.records import Record
-from services.store.tables import audit, chunks, quarantine, streams
+from services.store.tables import audit, chunks
 from services.sync.context import service
 from services.sync.fields import from_us
 from services.sync.problems import Problem
@@ -66,30 +64,6 @@ def revoke(who: Wearer, device_id: str) -> str:
     """Revoke a device's tokens; return the key of what to say."""
     done = service().store.write(lambda conn: accounts.revoke_device(conn, who.user_id, device_id))
     return "revoked" if done else "no_such_device"
-
-
-def devices(conn: Connection, who: Wearer) -> list[dict[str, Any]]:
-    """Return the wearer's devices with the health of their sync."""
-    return [
-        {
-            "device_id": row.device_id, "name": row.name, "model": row.model, "paired_us": row.created_us,
-            "seen_us": row.seen_us, "revoked": row.revoked_us is not None,
-            "status": json.loads(row.status) if row.status else {}, **_sync_health(conn, who.user_id, row.device_id),
-        }
-        for row in accounts.list_devices(conn, who.user_id)
-    ]  # fmt: skip
-
-
-def _sync_health(conn: Connection, user_id: int, device_id: str) -> dict[str, int]:
-    own = (streams.c.user_id == user_id) & (streams.c.device_id == device_id)
-    held = [json.loads(text) for text in conn.execute(select(streams.c.held).where(own)).scalars()]
-    missing = sum(b[0] - a[1] - 1 for ranges in held for a, b in pairwise(ranges))
-    missing += sum(ranges[0][0] for ranges in held if ranges)
-    refused = select(func.count()).where(quarantine.c.user_id == user_id, quarantine.c.device_id == device_id)
-    return {
-        "chunks": sum(last - first + 1 for ranges in held for first, last in ranges),
-        "missing": missing, "refused": int(conn.execute(refused).scalar_one()),
-    }  # fmt: skip
 
 
 def data_view(conn: Connection, who: Wearer) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from flask import Blueprint, Flask, redirect, render_template, request, send_fro
 from werkzeug.wrappers import Response as BaseResponse
 
 from services.page import actions, catalogue
-from services.page.views import day, effort, events, models, night, now, settings, trends
+from services.page.views import day, devices, effort, events, models, night, now, settings, trends
 from services.page.wearer import LANGUAGE_COOKIE, THEME_COOKIE, Wearer, language, read, theme, wearer
 from services.store import accounts
 from services.sync.auth import COOKIE, same_origin
@@ -150,7 +150,7 @@ def act_on_event(event_id: str) -> BaseResponse:
 def show_devices() -> str:
     """Show *Devices*."""
     who = wearer()
-    rows = read(lambda conn: actions.devices(conn, who))
+    rows = read(lambda conn: devices.view(conn, who))
     return render("devices.html", who, devices=rows, said=_said(), code=request.args.get("code", ""))
 
 
@@ -162,10 +162,14 @@ def pair() -> BaseResponse:
 
 @page("/devices", scopes=("companion",), methods=("POST",))
 def act_on_device() -> BaseResponse:
-    """Approve a watch by its code, or revoke one."""
+    """Approve a watch by its code, revoke one, or ask one for its raw signal."""
     who = wearer()
-    code, revoke = request.form.get("code", ""), request.form.get("revoke", "")
-    said = actions.pair(who, code) if code else actions.revoke(who, revoke)
+    if code := request.form.get("code"):
+        said = actions.pair(who, code)
+    elif device_id := request.form.get("release"):
+        said = devices.ask_raw(who, device_id)
+    else:
+        said = actions.revoke(who, request.form.get("revoke", ""))
     return redirect(url_for("page.show_devices", said=said))
 
 

@@ -22,10 +22,13 @@ class Inbox:
         GET of a path with headers, authorised as this watch (`Uplink.get`).
     outbox : Outbox
         Keeps the cursor.
+    kind : str
+        Kind of records that it follows, each with a cursor of its own.
     """
 
-    def __init__(self, get: Callable[[str, Mapping[str, str]], Answer], outbox: Outbox) -> None:
-        self._get, self._outbox = get, outbox
+    def __init__(self, get: Callable[[str, Mapping[str, str]], Answer], outbox: Outbox, kind: str = KIND) -> None:
+        self._get, self._outbox, self._kind = get, outbox, kind
+        self._key = "inbox" if kind == KIND else f"inbox/{kind}"
 
     def collect(self, show: Callable[[Mapping[str, Any]], None]) -> int:
         """Show what is new, and only then move the cursor; return how many that were.
@@ -39,12 +42,12 @@ class Inbox:
         """
         shown, more = 0, True
         while more:
-            cursor = self._outbox.get("inbox")
-            query = {"kind": KIND} | ({"cursor": cursor} if cursor else {})
+            cursor = self._outbox.get(self._key)
+            query = {"kind": self._kind} | ({"cursor": cursor} if cursor else {})
             answer = self._get(f"/v1/changes?{urlencode(query)}", {"Accept": "application/json"})
             if answer.status == 410:
                 # The cursor is too old: begin again, as the server says.
-                self._outbox.keep({"inbox": None})
+                self._outbox.keep({self._key: None})
                 continue
             page = answer.value
             if answer.status != 200 or not isinstance(page, dict):
@@ -53,6 +56,6 @@ class Inbox:
                 if not record["deleted"]:
                     show(record)
                     shown += 1
-            self._outbox.keep({"inbox": page["cursor"]})
+            self._outbox.keep({self._key: page["cursor"]})
             more = bool(page["more"])
         return shown

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from data.recording import Recording
+from services.watch.asked import release_asked
 from services.watch.assembly import Assembly, RunOptions
 from services.watch.faults import PowerLost
 from services.watch.inbox import Inbox
@@ -134,9 +135,21 @@ class _Life:
                 self._assembly.lose_power()
                 return answered
             if outcome.done:
+                if self._asked():
+                    answered = True
+                    continue
                 return True
             if outcome.wait_s > 0 or outcome.asked_s > 0:
                 self._sleep(max(outcome.asked_s, LEAST_WAIT_S - self._pace.to_real_s(outcome.wait_s)))
                 self._next_try_s = self._assembly.watch.now_s + outcome.wait_s
                 return answered
             answered = True
+
+    def _asked(self) -> bool:
+        """In edge mode, see whether raw signal is asked for; return whether there is more to send now."""
+        if not self._assembly.options.edge:
+            return False
+        try:
+            return release_asked(self._assembly.watch, self._assembly.device_id) > 0
+        except LinkDown:
+            return False
