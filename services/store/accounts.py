@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from data.errors import WristwiseError
 from services.store.store import now_us
@@ -22,6 +22,9 @@ POLL_S = 1
 # No vowels and no look-alikes: nothing to misread, no words by accident (RFC 8628, 6.1).
 CODE_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 SCOPES = ("watch", "companion", "caregiver")
+# Built once: see `services.store.jobs`.
+_LOCK = select(users.c.last_change).where(users.c.user_id == bindparam("b_user")).with_for_update()
+_ACCESS = select(tokens).where(tokens.c.token_hash == bindparam("b_hash"), tokens.c.kind == "access")
 
 
 class AccountError(WristwiseError, ValueError):
@@ -101,8 +104,7 @@ def check_secret(conn: Connection, name: str, secret: str) -> int | None:
 
 def lock_user(conn: Connection, user_id: int) -> int | None:
     """Lock the user's row till the end of the transaction; return the last change number, None if gone."""
-    query = select(users.c.last_change).where(users.c.user_id == user_id)
-    return conn.execute(query.with_for_update()).scalar()
+    return conn.execute(_LOCK, {"b_user": user_id}).scalar()
 
 
 def issue(conn: Connection, user_id: int, scope: str, client_id: str, device_id: str | None = None) -> TokenPair:
@@ -112,7 +114,7 @@ def issue(conn: Connection, user_id: int, scope: str, client_id: str, device_id:
 
 def access(conn: Connection, token: str) -> Access | None:
     """Return what `token` stands for, or None if it is unknown, expired or revoked."""
-    row = conn.execute(select(tokens).where(tokens.c.token_hash == _digest(token), tokens.c.kind == "access")).first()
+    row = conn.execute(_ACCESS, {"b_hash": _digest(token)}).first()
     if row is None or row.expires_us < now_us():
         return None
     return Access(row.user_id, row.scope, row.device_id, row.client_id, row.family)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from services.store import jobs
 from services.store.store import now_us
@@ -17,6 +17,7 @@ from services.store.tables import users, webhooks
 DELIVER = "deliver"
 # One event a post would be wasteful, all of a day's would be too much for a small receiver.
 PAGE = 100
+_OF_USER = select(webhooks).where(webhooks.c.user_id == bindparam("b_user")).order_by(webhooks.c.created_us)
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ def add(conn: Connection, user_id: int, url: str, kinds: Sequence[str]) -> Hook:
 
 def of_user(conn: Connection, user_id: int) -> list[Hook]:
     """Return a user's hooks."""
-    query = select(webhooks).where(webhooks.c.user_id == user_id).order_by(webhooks.c.created_us)
-    return [_hook(row) for row in conn.execute(query)]
+    return [_hook(row) for row in conn.execute(_OF_USER, {"b_user": user_id})]
 
 
 def find(conn: Connection, user_id: int, hook_id: str) -> Hook | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
 
 from services.store.store import now_us
 from services.store.tables import jobs
@@ -17,6 +17,22 @@ ATTEMPTS = 5
 # First retry after 2 s, then 4, 8, ...
 BACKOFF_S = 2.0
 _FAR = 2**62
+# Statements are built once: building one takes five times as long as running it.
+_HERE = and_(
+    jobs.c.user_id == bindparam("b_user"), jobs.c.kind == bindparam("b_kind"), jobs.c.key == bindparam("b_key")
+)
+_FIND = select(jobs.c.wanted, jobs.c.touched_us, jobs.c.touched_end_us, jobs.c.dead).where(_HERE)
+_ADD, _CHANGE = insert(jobs), update(jobs).where(_HERE)
+_HOLD = select(jobs.c.owner).where(_HERE).with_for_update()
+_FINISH = delete(jobs).where(_HERE, jobs.c.wanted == bindparam("b_wanted"))
+_PAYLOAD = select(jobs.c.payload).where(_HERE)
+_DUE = select(jobs).where(
+    jobs.c.dead.is_(False), jobs.c.due_us <= bindparam("b_now"),
+    or_(jobs.c.lease_us.is_(None), jobs.c.lease_us < bindparam("b_now")),
+    jobs.c.kind.in_(bindparam("b_kinds", expanding=True)),
+)  # fmt: skip
+_ANY_DUE = _DUE.with_only_columns(jobs.c.user_id).limit(1)
+_CLAIM = _DUE.order_by(jobs.c.due_us).limit(bindparam("b_limit")).with_for_update(skip_locked=True)
 
 
 @dataclass(frozen=True)
@@ -58,18 +74,19 @@ def want(
 
     A dead job comes back to life: what caused it has changed.
     """
-    here = and_(jobs.c.user_id == user_id, jobs.c.kind == kind, jobs.c.key == key)
-    row = conn.execute(select(jobs.c.wanted, jobs.c.touched_us, jobs.c.touched_end_us, jobs.c.dead).where(here)).first()
+    here = {"b_user": user_id, "b_kind": kind, "b_key": key}
+    row = conn.execute(_FIND, here).first()
     start, end = touched or (None, None)
     values: dict[str, Any] = {"due_us": due_us or now_us(), "dead": False}
     if payload is not None:
         values["payload"] = json.dumps(payload)
     if row is None:
         conn.execute(
-            insert(jobs).values(
-                user_id=user_id, kind=kind, key=key, wanted=1, attempts=0,
-                touched_us=start, touched_end_us=end, **values,
-            )
+            _ADD,
+            {
+                "user_id": user_id, "kind": kind, "key": key, "wanted": 1, "attempts": 0,
+                "touched_us": start, "touched_end_us": end, **values,
+            },
         )  # fmt: skip
         return
     if touched is not None:
@@ -77,37 +94,29 @@ def want(
         values["touched_end_us"] = touched[1] if row.touched_end_us is None else max(row.touched_end_us, touched[1])
     if row.dead:
         values["attempts"] = 0
-    conn.execute(update(jobs).where(here).values(wanted=row.wanted + 1, **values))
+    conn.execute(_CHANGE, {**here, "wanted": row.wanted + 1, **values})
 
 
 def any_due(conn: Connection, kinds: Sequence[str]) -> bool:
     """Return whether there is anything to claim: a read, where `claim` must write."""
-    return conn.execute(_due(kinds, now_us()).limit(1)).first() is not None
-
-
-def _due(kinds: Sequence[str], now: int) -> Select[Any]:
-    free = or_(jobs.c.lease_us.is_(None), jobs.c.lease_us < now)
-    return select(jobs).where(jobs.c.dead.is_(False), jobs.c.due_us <= now, free, jobs.c.kind.in_(kinds))
+    return conn.execute(_ANY_DUE, {"b_now": now_us(), "b_kinds": list(kinds)}).first() is not None
 
 
 def claim(conn: Connection, owner: str, kinds: Sequence[str], limit: int) -> list[Job]:
     """Lease up to `limit` due jobs of `kinds`, those of a worker that died among them."""
     now = now_us()
-    query = _due(kinds, now).order_by(jobs.c.due_us).limit(limit).with_for_update(skip_locked=True)
-    return [_lease(conn, row, owner, now) for row in conn.execute(query).all()]
+    rows = conn.execute(_CLAIM, {"b_now": now, "b_kinds": list(kinds), "b_limit": limit}).all()
+    found = [_leased(row, owner) for row in rows]
+    if found:
+        conn.execute(_CHANGE, [{**_identity(job), **_lease(job, now)} for job in found])
+    return found
 
 
-def _lease(conn: Connection, row: Row[Any], owner: str, now: int) -> Job:
+def _leased(row: Row[Any], owner: str) -> Job:
     # A span that an earlier claim took and never finished is still to be done: the union of both.
     starts = [t for t in (row.touched_us, row.claimed_us) if t is not None]
     ends = [t for t in (row.touched_end_us, row.claimed_end_us) if t is not None]
     start, end = min(starts, default=None), max(ends, default=None)
-    conn.execute(
-        update(jobs).where(*_identity(row)).values(
-            lease_us=now + LEASE_S * 1_000_000, owner=owner, attempts=row.attempts + 1,
-            claimed_us=start, claimed_end_us=end, touched_us=None, touched_end_us=None,
-        )
-    )  # fmt: skip
     return Job(
         row.user_id, row.kind, row.key, row.wanted, owner, row.attempts + 1,
         _FAR if start is None else start, -1 if end is None else end, json.loads(row.payload or "{}"),
@@ -116,30 +125,24 @@ def _lease(conn: Connection, row: Row[Any], owner: str, now: int) -> Job:
 
 def hold(conn: Connection, job: Job) -> bool:
     """Return whether `job` is still leased to its owner, and lock it till the end of the transaction."""
-    query = select(jobs.c.owner).where(*_identity(job)).with_for_update()
-    return conn.execute(query).scalar() == job.owner
+    return bool(conn.execute(_HOLD, _identity(job)).scalar() == job.owner)
 
 
 def finish(conn: Connection, job: Job) -> None:
     """Take `job` off the table, or free it for another round if it was wanted again meanwhile."""
-    gone = conn.execute(delete(jobs).where(*_identity(job), jobs.c.wanted == job.wanted)).rowcount
+    gone = conn.execute(_FINISH, {**_identity(job), "b_wanted": job.wanted}).rowcount
     if not gone:
-        conn.execute(
-            update(jobs).where(*_identity(job)).values(
-                lease_us=None, owner=None, attempts=0, claimed_us=None, claimed_end_us=None
-            )
-        )  # fmt: skip
+        free = {"lease_us": None, "owner": None, "attempts": 0, "claimed_us": None, "claimed_end_us": None}
+        conn.execute(_CHANGE, {**_identity(job), **free})
 
 
 def fail(conn: Connection, job: Job, reason: str) -> bool:
     """Give `job` back to be tried later; after the last try bury it with `reason`. Return whether it is dead."""
     dead = job.attempts >= ATTEMPTS
     delay = BACKOFF_S * 2 ** (job.attempts - 1)
-    conn.execute(
-        update(jobs).where(*_identity(job), jobs.c.owner == job.owner).values(
-            lease_us=None, owner=None, dead=dead, error=reason[:1000], due_us=now_us() + int(delay * 1e6)
-        )
-    )  # fmt: skip
+    later = {"lease_us": None, "owner": None, "dead": dead, "error": reason[:1000]}
+    here = _CHANGE.where(jobs.c.owner == job.owner)
+    conn.execute(here, {**_identity(job), **later, "due_us": now_us() + int(delay * 1e6)})
     return dead
 
 
@@ -160,11 +163,20 @@ def counts(conn: Connection) -> dict[str, int]:
 
 def wanted_since(conn: Connection, user_id: int, kind: str, key: str) -> int | None:
     """Return when a job that is still to be done was first asked for, as its payload says."""
-    here = and_(jobs.c.user_id == user_id, jobs.c.kind == kind, jobs.c.key == key)
-    payload = conn.execute(select(jobs.c.payload).where(here)).scalar()
+    payload = conn.execute(_PAYLOAD, {"b_user": user_id, "b_kind": kind, "b_key": key}).scalar()
     since = json.loads(payload).get("since_us") if payload else None
     return None if since is None else int(since)
 
 
-def _identity(job: Any) -> tuple[Any, ...]:
-    return jobs.c.user_id == job.user_id, jobs.c.kind == job.kind, jobs.c.key == job.key
+def _identity(job: Job) -> dict[str, Any]:
+    return {"b_user": job.user_id, "b_kind": job.kind, "b_key": job.key}
+
+
+def _lease(job: Job, now: int) -> dict[str, Any]:
+    """Return what a claim writes: until when, whose, and the span that it took over."""
+    known = job.touched_us <= job.touched_end_us
+    return {
+        "lease_us": now + LEASE_S * 1_000_000, "owner": job.owner, "attempts": job.attempts,
+        "claimed_us": job.touched_us if known else None, "claimed_end_us": job.touched_end_us if known else None,
+        "touched_us": None, "touched_end_us": None,
+    }  # fmt: skip

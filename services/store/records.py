@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from services.store import hooks
 from services.store.errors import CursorExpired
@@ -19,6 +19,22 @@ _NAMESPACE = uuid.UUID("6f1f2d3c-8b0a-5d57-9d0e-77726973747a")
 _SAME = (
     "kind", "start_us", "end_us", "utc_offset_s", "value", "data", "uncertainty", "quality", "device_id", "source",
     "model_version", "client_record_version", "chain_no", "unit",
+)  # fmt: skip
+# Built once: see `services.store.jobs`.
+_NUMBERS = (
+    update(users)
+    .where(users.c.user_id == bindparam("b_user"))
+    .values(last_change=users.c.last_change + bindparam("b_count"))
+    .returning(users.c.last_change)
+)
+_ADD = insert(records)
+_RENEW = update(records).where(records.c.user_id == bindparam("b_user"), records.c.id == bindparam("b_id"))
+_BY_ID = select(records).where(
+    records.c.user_id == bindparam("b_user"), records.c.id.in_(bindparam("b_ids", expanding=True))
+)
+_OF_UNITS = select(records).where(
+    records.c.user_id == bindparam("b_user"), records.c.chain_no == bindparam("b_chain"),
+    records.c.unit.in_(bindparam("b_units", expanding=True)), records.c.deleted.is_(False),
 )  # fmt: skip
 
 
@@ -58,7 +74,7 @@ class Record:
 
     def row(self) -> dict[str, Any]:
         """Return the columns' values."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values = dict(vars(self))
         values["data"] = json.dumps(self.data, sort_keys=True, separators=(",", ":")) if self.data else None
         return values
 
@@ -88,12 +104,7 @@ def take_numbers(conn: Connection, user_id: int, count: int) -> int:
     The user's row stays locked until the commit, so numbers become visible in the order of their commits and a
     reader never passes one that is still to come.
     """
-    last = conn.execute(
-        update(users)
-        .where(users.c.user_id == user_id)
-        .values(last_change=users.c.last_change + count)
-        .returning(users.c.last_change)
-    ).scalar_one()
+    last = conn.execute(_NUMBERS, {"b_user": user_id, "b_count": count}).scalar_one()
     return int(last) - count + 1
 
 
@@ -110,16 +121,17 @@ def put(conn: Connection, user_id: int, wanted: Sequence[Record], stored: Mappin
     fresh: list[dict[str, Any]] = []
     renewed: list[dict[str, Any]] = []
     for number, record in enumerate(changed, first):
-        old = stored.get(record.id)
-        revision = old.revision + 1 if old else 1
-        values = replace(record, revision=revision, change_no=number, updated_us=now).row()
-        (renewed if old else fresh).append({"user_id": user_id, **values})
+        old, values = stored.get(record.id), record.row()
+        values |= {"revision": old.revision + 1 if old else 1, "change_no": number, "updated_us": now}
+        if old:
+            renewed.append({**values, "b_user": user_id, "b_id": values["id"]})
+        else:
+            fresh.append({**values, "user_id": user_id})
     if fresh:
-        conn.execute(insert(records), fresh)
+        conn.execute(_ADD, fresh)
     hooks.tell(conn, user_id, {r.kind for r in changed})
-    for values in renewed:
-        here = (records.c.user_id == user_id) & (records.c.id == values["id"])
-        conn.execute(update(records).where(here).values(**values))
+    if renewed:
+        conn.execute(_RENEW, renewed)
     return len(changed)
 
 
@@ -143,8 +155,8 @@ def by_id(conn: Connection, user_id: int, ids: Iterable[bytes]) -> dict[bytes, R
     found: dict[bytes, Record] = {}
     pending = list(ids)
     for at in range(0, len(pending), 500):
-        query = select(records).where(records.c.user_id == user_id, records.c.id.in_(pending[at : at + 500]))
-        found |= {row.id: from_row(row) for row in conn.execute(query)}
+        rows = conn.execute(_BY_ID, {"b_user": user_id, "b_ids": pending[at : at + 500]})
+        found |= {row.id: from_row(row) for row in rows}
     return found
 
 

@@ -10,7 +10,7 @@ import msgpack
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field, JsonValue, ValidationError
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from services.store import accounts, intake, jobs, ranges
 from services.store.cipher import Cipher
@@ -27,6 +27,9 @@ from services.sync.wire import reply
 
 blueprint = APIBlueprint("batches", __name__, abp_tags=[Tag(name="batches")])
 PROCESS = "process"
+_SEEN = update(devices).where(
+    devices.c.user_id == bindparam("b_user"), devices.c.device_id == bindparam("b_device")
+)  # fmt: skip
 # Characters of what a device tells of itself, as JSON.
 MAX_STATUS = 4096
 
@@ -208,7 +211,7 @@ def _store_chunk(
         intake.put_chunk(conn, user_id, row.stream_no, chunk, packed)
         rows[chunk.boot_id, chunk.stream] = intake.hold(conn, user_id, row, [chunk.seq])
         return {**identity, "status": "stored"}
-    if digest == chunk.digest():
+    if digest == chunk.digest:
         return {**identity, "status": "duplicate"}
     problem = problem_body(
         "chunk-conflict", "other samples are stored under this identity, and stay; number new samples with a new seq"
@@ -270,5 +273,4 @@ def _note_device(conn: Connection, user_id: int, body: Batch) -> None:
     status = json.dumps(body.status) if body.status is not None else ""
     if 0 < len(status) <= MAX_STATUS:  # half a text would be none: what was known before stays
         values["status"] = status
-    here = (devices.c.user_id == user_id) & (devices.c.device_id == body.device_id)
-    conn.execute(update(devices).where(here).values(**values))
+    conn.execute(_SEEN, {"b_user": user_id, "b_device": body.device_id, **values})
