@@ -175,3 +175,18 @@ def test_a_case_alone_is_its_preset_and_options_go_before_it() -> None:
     assert '--methods "units, random" --rates 0.5 --seeds 0' in _command(asked)
     with pytest.raises(PruningError, match="no method's name holds 'magic'"):
         list(asked_jobs("cnn", "magic", (), (0,)))
+
+
+def test_a_sweep_runs_on_a_dask_cluster(small, tmp_path) -> None:
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'wristwise[cluster]'")
+    jobs = list(jobs_for("two-branch", methods=METHODS[:1], rates=(0.5, 0.8), seeds=(0,)))
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=None
+    )
+    try:
+        rows = sweep(jobs, tmp_path, cluster=cluster.scheduler_address)
+    finally:
+        cluster.close()
+
+    assert [(row["method"], row["rate"]) for row in rows] == [(METHODS[0].name, 0.5), (METHODS[0].name, 0.8)]
+    assert finished(jobs, tmp_path) == rows
