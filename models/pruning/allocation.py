@@ -159,17 +159,24 @@ def knapsack(curves: Sensitivity, needed: Mapping[str, float]) -> dict[str, int]
 
     flat = [(name, option) for name, many in curves.options.items() for option in many]
     # Noise may make a cut look like a gain. It counts as nothing, and a whisper against cutting more than is needed
-    # decides among equals, so that no group is cut for luck.
+    # decides among equals, so that no group is cut for luck. Costs are shares of the largest and the whisper is well
+    # above 1e-6, the gap at which the solver calls two answers equal.
     rise = np.array([max(o.loss_rise, 0.0) for _, o in flat])
     saved = np.array([o.saves.get("bytes", 0.0) for _, o in flat])
-    cost = rise + 1e-6 * (float(rise.max()) or 1.0) * saved / (float(saved.max()) or 1.0)
+    cost = rise / (float(rise.max()) or 1.0) + 1e-3 * saved / (float(saved.max()) or 1.0)
     names = list(curves.options)
     one_each = np.array([[float(name == owner) for owner, _ in flat] for name in names])
     rows = [LinearConstraint(one_each, 1, 1)]
     for resource, amount in needed.items():
         if amount > 0:
             rows.append(LinearConstraint(np.array([[o.saves[resource] for _, o in flat]]), amount, np.inf))
-    answer = milp(cost, constraints=rows, integrality=np.ones(len(flat), np.int64), bounds=Bounds(0, 1))
+    answer = milp(
+        cost,
+        constraints=rows,
+        integrality=np.ones(len(flat), np.int64),
+        bounds=Bounds(0, 1),
+        options={"mip_rel_gap": 0.0},
+    )
     if answer.x is None:
         most = {r: sum(max(o.saves[r] for o in many) for many in curves.options.values()) for r in needed}
         raise TargetError(

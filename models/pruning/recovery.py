@@ -10,6 +10,8 @@ from models.pruning.errors import CalibrationError
 from models.pruning.graph import trace
 from models.pruning.surgery import copy_exposing
 
+_SETTLED = 2048  # rows from which batch norms take their statistics after training
+
 
 def copied(model: Any) -> Any:
     """Return a copy of a model with the same weights."""
@@ -24,18 +26,24 @@ def recalibrate(model: Any, data: Calibration) -> Any:
     Mean and variance are averaged over batches. Without a batch norm the copy is unchanged. Needs no targets.
     """
     copy = copied(model)
-    norms = [layer for layer in copy.layers if type(layer).__name__ == "BatchNormalization"]
+    settle_norms(copy, data)
+    return copy
+
+
+def settle_norms(model: Any, data: Calibration) -> None:
+    """As `recalibrate`, on a model of your own in place."""
+    norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
     if not norms:
-        return copy
+        return
     momentum = [layer.momentum for layer in norms]
-    rows = data.rows_for(copy)
+    rows = data.rows_for(model)
     sums: list[list[Any]] = [[0.0, 0.0] for _ in norms]
     starts = range(0, len(data), data.batch)
     for layer in norms:
         layer.momentum = 0.0
     for start in starts:
         part = [r[start : start + data.batch] for r in rows]
-        copy(part if len(part) > 1 else part[0], training=True)
+        model(part if len(part) > 1 else part[0], training=True)
         for total, layer in zip(sums, norms, strict=True):
             share = len(part[0]) / len(data)
             total[0] = total[0] + share * layer.moving_mean.numpy()
@@ -44,7 +52,6 @@ def recalibrate(model: Any, data: Calibration) -> Any:
         layer.momentum = old
         layer.moving_mean.assign(mean)
         layer.moving_variance.assign(variance)
-    return copy
 
 
 def fine_tuned(
@@ -112,7 +119,12 @@ def train(
     seed: int = 0,
     callbacks: tuple[Any, ...] = (),
 ) -> None:
-    """Train a model of your own in place; parameters as for `fine_tuned`."""
+    """
+    Train a model of your own in place; parameters as for `fine_tuned`.
+
+    Its batch norms end with the statistics of the data: at Keras' own momentum of 0.99 they would lag hundreds of
+    steps behind, and a short recovery would seem to harm.
+    """
     import tf_keras
 
     tf_keras.utils.set_random_seed(seed)
@@ -124,6 +136,7 @@ def train(
     history = model.fit(rows, targets, batch_size=data.batch, epochs=epochs, verbose=0, callbacks=list(callbacks))
     if not all(np.isfinite(history.history["loss"])):
         raise CalibrationError(f"fine-tuning {model.name!r} diverged (loss is NaN); use a lower rate= than {rate:g}")
+    settle_norms(model, data.take(_SETTLED))
 
 
 def _mixed_targets(data: Calibration, model: Any, rows: list[Any], teacher: Any, share: float) -> list[Any]:

@@ -125,16 +125,16 @@ def to_size(job: Search, rounds: int) -> Pruned:
     """Tighten the knapsack until the measured file fits."""
     limits = _limits(job)
     scale = _scales(job, limits)
-    needed = {n: max(0.0, have - limit) / scale[n] for n, (have, limit) in limits.items()}
+    aim = {name: limit for name, (_, limit) in limits.items()}
     for attempt in range(1, rounds + 1):
-        plan = _solve(job, needed)
-        found = job.attempt(plan, attempt)
+        needed = {n: max(0.0, have - aim[n]) / scale[n] for n, (have, _) in limits.items()}
+        found = job.attempt(_solve(job, needed, aim.get("bytes")), attempt)
         got = _resources(found.measured)
         over = {n: got[n] - limit for n, (_, limit) in limits.items() if got[n] > limit}
         if not over:
             return _within_loss(job, found)
         for name, excess in over.items():
-            needed[name] += 1.1 * excess / scale[name]
+            aim[name] -= 1.1 * excess
     raise TargetError(
         f"after {rounds} rounds the file still exceeds the target: "
         + "; ".join(f"{n} {got[n]:.0f} > {limits[n][1]:.0f}" for n in over)
@@ -177,16 +177,24 @@ def _scales(job: Search, limits: dict[str, tuple[float, float]]) -> dict[str, fl
     return scale
 
 
-def _solve(job: Search, needed: dict[str, float]) -> PruningPlan:
-    """Solve the knapsack; where the predicted bytes (exact) still exceed the limit, ask for more and solve again."""
-    for _ in range(12):
-        plan = job.curves.plan(knapsack(job.curves, needed))
-        limit = job.target.max_bytes
-        over = job.predict(plan).bytes - limit if limit is not None else 0.0
-        if over <= 0:
-            return plan
-        needed["bytes"] += over * 4 / BYTES_PER_WEIGHT[job.mode]
-    return plan
+def _solve(job: Search, needed: dict[str, float], max_bytes: float | None) -> PruningPlan:
+    """
+    Solve the knapsack, asking for as few bytes as still give a file that is predicted (exactly) to fit.
+
+    What a cut saves depends on what else is cut, so the curves' own sum is off by half and more either way.
+    """
+    if max_bytes is None:
+        return job.curves.plan(knapsack(job.curves, needed))
+    best = job.curves.plan(job.curves.narrowest)
+    low, high = 0.0, sum(max(o.saves["bytes"] for o in many) for many in job.curves.options.values())
+    for _ in range(10):
+        ask = (low + high) / 2
+        plan = job.curves.plan(knapsack(job.curves, needed | {"bytes": ask}))
+        if job.predict(plan).bytes <= max_bytes:
+            best, high = plan, ask
+        else:
+            low = ask
+    return best
 
 
 def _within_loss(job: Search, found: Pruned) -> Pruned:

@@ -36,6 +36,12 @@ def test_the_knapsack_takes_what_costs_least_and_saves_enough() -> None:
         None, "L2", {}, options | {"luck": (Option(8, 0.0, {"bytes": 0}), Option(2, -1.0, {"bytes": 9}))}
     )  # type: ignore[arg-type]
     assert knapsack(lucky, {"bytes": 40})["luck"] == 8
+    free = {
+        name: (Option(8, 0.0, {"bytes": 0}), Option(4, -0.1, {"bytes": 10}), Option(1, -0.2, {"bytes": 99}))
+        for name in ("one", "two", "three")
+    }
+    least = knapsack(Sensitivity(None, "L2", {}, free), {"bytes": 10})  # type: ignore[arg-type]
+    assert sorted(least.values()) == [4, 8, 8]
     with pytest.raises(TargetError, match=r"bytes: 200 to save, at most 170 possible"):
         knapsack(curves, {"bytes": 200})
 
