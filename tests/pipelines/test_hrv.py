@@ -60,3 +60,53 @@ def test_a_slow_wave_is_low_frequency_and_a_fast_one_high(hz: float, low: bool) 
 def test_frequencies_need_two_minutes() -> None:
     assert variability(beats(90.0)).lf_hf is None
     assert variability(beats(90.0)).rmssd_ms is not None
+
+
+def test_breathing_by_a_tenth_is_no_ectopy() -> None:
+    times = [0.0]
+    while times[-1] < 300:
+        times.append(times[-1] + 0.85 * (1 + 0.1 * np.sin(2 * np.pi * 0.2 * times[-1])))
+    assert normal_intervals(np.array(times))[1].all()
+
+
+def test_a_slightly_early_beat_of_a_calm_rhythm_goes_with_its_pause() -> None:
+    clean = beats(sd_s=0.01)
+    early = clean.copy()
+    early[100] -= 0.13  # 15 %: below any fixed limit that would leave breathing alone
+    intervals, normal = normal_intervals(early)
+    assert not normal[[99, 100]].any()
+    assert normal.sum() == intervals.size - 2
+
+
+def tachogram(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    low, high = rng.uniform(0.01, 0.04, 2)
+    times, phase = [0.0], rng.uniform(0, 6.28, 2)
+    while times[-1] < 300:
+        t = times[-1]
+        wave = low * np.sin(2 * np.pi * 0.1 * t + phase[0]) + high * np.sin(2 * np.pi * 0.25 * t + phase[1])
+        times.append(t + 0.85 + wave + 0.003 * rng.standard_normal())
+    return np.array(times)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_lf_hf_is_what_a_periodogram_of_the_uneven_series_says(seed: int) -> None:
+    from scipy.signal import lombscargle
+
+    times = tachogram(seed)
+    intervals = np.diff(times)
+    hz = np.arange(0.04, 0.4, 0.001)
+    power = lombscargle(times[1:], intervals - intervals.mean(), 2 * np.pi * hz)
+    wanted = power[hz < 0.15].sum() / power[hz >= 0.15].sum()
+    assert variability(times).lf_hf == pytest.approx(wanted, rel=0.25)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_neurokit_says_the_same_of_a_clean_rhythm(seed: int) -> None:
+    nk = pytest.importorskip("neurokit2", reason="the extra 'peers' is not installed")
+    times = np.round(tachogram(seed), 3)
+    table = nk.hrv_time(np.round(times * 1000).astype(int), sampling_rate=1000)
+    ours = variability(times)
+    assert ours.rmssd_ms == pytest.approx(table["HRV_RMSSD"].iloc[0], rel=1e-3)
+    assert ours.sdnn_ms == pytest.approx(table["HRV_SDNN"].iloc[0], rel=1e-3)
+    assert ours.pnn50 * 100 == pytest.approx(table["HRV_pNN50"].iloc[0], abs=0.5)
