@@ -74,11 +74,13 @@ def api(
 
 def worker(threads: Annotated[int, typer.Option(help="Threads that work.")] = 1) -> None:
     """Run a worker alone on the store of WRISTWISE_STORE."""
+    from services.logs import write_logs
     from services.store.migrate import open_store
     from services.sync.config import Settings
     from services.sync.server import Workers
 
     settings = _required(Settings.from_env(workers=threads))
+    write_logs(settings.log_level)
     store = open_store(settings.store, data_key=settings.data_key)
     workers = Workers(store, settings)
     for number in (signal.SIGTERM, signal.SIGINT):

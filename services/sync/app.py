@@ -36,6 +36,7 @@ from services.sync.context import Service
 from services.sync.limits import limit
 from services.sync.metrics import measure
 from services.sync.problems import Problem, ProblemBody, from_http, from_validation
+from services.sync.requestlog import log_requests
 from services.sync.spec import finish_spec
 from services.sync.wire import WireRequest
 
@@ -86,6 +87,7 @@ def create_app(settings: Settings, store: Store) -> OpenAPI:
         live=threading.BoundedSemaphore(max(1, settings.max_live)),
     )  # fmt: skip
     app.extensions["wristwise"] = parts
+    log_requests(app, settings.secret)
     measure(app, parts.metrics)
     guard(app)
     limit(app, settings.rate_per_minute, settings.signin_per_minute)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from data.errors import WristwiseError
+from services.logs import LEVELS
 
 
 class SettingError(WristwiseError, ValueError):
@@ -53,6 +54,9 @@ class Settings:
     night_quiet_s: int = _setting(120, "whole nights are computed once nothing has come for so long ...")
     night_every_s: int = _setting(3600, "... but at least this often while samples come")
     insight_every_s: int = _setting(120, "how often context, findings and reminders are brought up to date")
+    log_level: str = _setting(
+        "warning", "lines of JSON on stderr from here on: debug, info (each request), warning, error"
+    )
     workers: int = _setting(1, "worker threads beside the API in `serve`")
     threads: int = _setting(16, "threads of one API process")
 
@@ -69,7 +73,12 @@ class Settings:
                 values[item.name] = int(environ[name]) if isinstance(item.default, int) else environ[name]
             except ValueError as error:
                 raise SettingError(f"{name} must be a whole number, got {environ[name]!r}; correct it") from error
-        return cls(**values, **given)
+        found = cls(**values, **given)
+        if found.log_level not in LEVELS:
+            raise SettingError(
+                f"WRISTWISE_LOG_LEVEL must be one of {', '.join(LEVELS)}, got {found.log_level!r}; correct it"
+            )
+        return found
 
     def check_secret(self) -> Settings:
         """Return these settings if they have a secret that will do."""

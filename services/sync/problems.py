@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from flask import Response, jsonify
+from flask import Response, g, jsonify
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -92,6 +92,7 @@ class Problem(HTTPException):
 
     def get_response(self, environ: Any = None, scope: Any = None) -> Response:  # noqa: ARG002
         """Return the answer that carries the problem."""
+        g.problem = self.slug
         response = jsonify(self.body())
         response.status_code = self.code or 500
         response.content_type = "application/problem+json"

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from services.insight.follow import Follower
+from services.logs import write_logs
 from services.store.hooks import DELIVER
 from services.store.migrate import open_store
 from services.store.store import Store
@@ -135,6 +137,18 @@ class Workers:
         self._follower.join()
 
 
+class _ServerLog(Logger):  # type: ignore[misc]
+    """Gunicorn's own log, in our lines."""
+
+    def setup(self, cfg: Any) -> None:
+        """Let the handler of the root write, instead of one of gunicorn's."""
+        write_logs(cfg.loglevel)
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+            log.propagate = True
+        self.error_log.setLevel("WARNING")
+
+
 class Gunicorn(BaseApplication):  # type: ignore[misc]
     """The service under gunicorn: threads in one process, or in several on PostgreSQL."""
 
@@ -142,7 +156,8 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]
         self._settings, self._with_worker = settings, with_worker
         self._options: dict[str, Any] = {
             "bind": bind, "workers": processes, "worker_class": "gthread", "threads": settings.threads,
-            "keepalive": 30, "graceful_timeout": 20, "timeout": 120, "accesslog": None, "loglevel": "warning",
+            "keepalive": 30, "graceful_timeout": 20, "timeout": 120, "accesslog": None, "loglevel": settings.log_level,
+            "logger_class": _ServerLog,
             "worker_exit": _close, "control_socket_disable": True,
         }  # fmt: skip
         super().__init__()
