@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_HALF_WIDTH_S = 0.006  # a spike is back where it came from after so long; a QRS complex takes five times as long
+_HALF_WIDTH_S = 0.003  # a spike is back where it came from after so long; a QRS complex takes ten times as long
 _AROUND_S = 0.04  # where the level is read that it stands on
-_SHARE = 0.6  # of its height that is gone after _HALF_WIDTH_S: of a narrow QRS complex at most 0.4
+_SHARE = 0.8  # of its height that is gone after _HALF_WIDTH_S: of the narrowest QRS complexes (young runners) 0.4
 _ALONE_S, _ALONE_SHARE = 0.03, 0.5  # nothing like it so near, or it is mains hum or noise
 _LEAST = 0.3  # of the block's size: smaller ones mislead nobody
 _RARE = 12.0  # times its block's mean, or no block need be looked at closely: an ECG's own corners stay below
-_LEAST_RATE_HZ = 120.0  # below, a narrow QRS complex is as short as a spike
+_LEAST_RATE_HZ = 240.0  # below, a narrow QRS complex is as short as a spike, and a converter's filter has eaten that
 _SIZE_RATE_HZ = 60.0  # the block's size is read from so many samples a second
 
 
@@ -24,7 +24,7 @@ def without_spikes(blocks: NDArray[np.float32], fs_hz: float) -> NDArray[np.floa
     blocks : ndarray of float32, shape (n_blocks, n_samples)
         Without NaN.
     fs_hz : float
-        Below 120 Hz nothing is changed.
+        Below 240 Hz nothing is changed.
     """
     k, around = max(1, round(_HALF_WIDTH_S * fs_hz)), round(_AROUND_S * fs_hz)
     if fs_hz < _LEAST_RATE_HZ or blocks.shape[1] <= 2 * around or not len(blocks):

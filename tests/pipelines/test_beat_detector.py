@@ -127,6 +127,15 @@ def test_pacing_spikes_are_no_beats_and_hide_none(fs_hz: float) -> None:
     assert met.missed.size <= 1
 
 
+@pytest.mark.parametrize("fs_hz", [128.0, 250.0, 500.0])
+def test_a_runner_s_narrow_complex_is_no_spike(fs_hz: float) -> None:
+    beats = np.arange(0.7, SECONDS - 0.3, 0.45)
+    times = np.arange(int(SECONDS * fs_hz)) / fs_hz
+    narrow = {"R": (-0.016, 0.006, 0.8), "S": (0.0, 0.006, -1.0), "T": (0.22, 0.04, 0.2)}
+    samples = ecg_wave(beats, times, narrow) + 0.02 * np.random.default_rng(0).standard_normal(times.size)
+    assert f1(samples, fs_hz, beats) == 1.0
+
+
 @pytest.mark.parametrize("value", [0.0, -3.0, np.nan])
 @pytest.mark.parametrize("fs_hz", [128.0, 360.0])
 def test_a_flat_or_absent_lead_has_no_beats(value: float, fs_hz: float) -> None:
