@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
-from scipy.signal import welch
 
 # 30 to 200 BPM: an interval outside is a beat missed, or one too many.
 _SHORTEST_S, _LONGEST_S = 0.3, 2.0
@@ -127,6 +125,9 @@ def variability(beats_s: NDArray[np.float64]) -> Variability:
 def _lf_hf(times_s: NDArray[np.float64], nn_s: NDArray[np.float64]) -> float | None:
     if times_s[-1] - times_s[0] < _LEAST_FREQUENCY_S:
         return None
+    from scipy.interpolate import CubicSpline  # heavy, and a server that stores samples needs neither
+    from scipy.signal import welch
+
     grid = np.arange(times_s[0], times_s[-1], 1.0 / _GRID_HZ)
     even = CubicSpline(times_s, nn_s)(grid)
     length = min(grid.size, int(_GRID_HZ * _LEAST_FREQUENCY_S))

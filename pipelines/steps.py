@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import firwin
 
 from data.recording import Recording
 from pipelines.motion_grid import AXES, GRID_HZ, LOOKBACK_S, motion_grid
@@ -16,7 +15,22 @@ from pipelines.task import ChannelSpec, Estimate, Metrics, Outputs, Windows, Win
 
 _SLOT = round(1.0 * GRID_HZ)  # each window answers for one second
 _SIDE = round(2.5 * GRID_HZ)  # whose rhythm is judged from 2.5 s on either side: 8 to 12 steps
-_KERNEL = firwin(31, (0.7, 4.0), pass_zero=False, fs=GRID_HZ)  # symmetric and short: local, so chunking changes nothing
+_BAND_HZ = (0.7, 4.0)
+
+
+def _kernel(n: int = 31) -> NDArray[np.float64]:
+    """
+    Return a symmetric band-pass of `n` taps, a windowed sinc: short, so local, so chunking changes nothing.
+
+    The same as scipy's `firwin`, whose import alone costs a server 50 MB and half a second.
+    """
+    at = np.arange(n) - n // 2
+    low, high = (2 * f / GRID_HZ for f in _BAND_HZ)
+    taps = (high * np.sinc(high * at) - low * np.sinc(low * at)) * np.hamming(n)
+    return np.asarray(taps / (taps * np.cos(np.pi * at * (low + high) / 2)).sum(), np.float64)
+
+
+_KERNEL = _kernel()
 _REACH = _KERNEL.size // 2
 WINDOW = WindowSpec((_SLOT + _SIDE + _REACH) / GRID_HZ, _SLOT / GRID_HZ, (_SIDE + _REACH) / GRID_HZ + LOOKBACK_S)
 _LAGS = np.arange(4, 41)  # up to two steps of 1 s

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft as sfft
 
 GRID_HZ = 64  # rate of the band signals: enough for an envelope of 22 Hz, and 32 s are 2048 points
 BLOCK_S = 32.0  # every decision is made inside one block of this length
@@ -52,6 +51,8 @@ def band_signals(blocks: NDArray[np.float32], fs_hz: float, bands: Sequence[NDAr
     list of ndarray of complex64, shape (n_blocks, 2048)
         Absolute value: envelope in the unit of the input. Phase: polarity, which the envelope does not see.
     """
+    from scipy import fft as sfft  # here: 30 MB that a server without an ECG can spare
+
     n_grid = int(GRID_HZ * BLOCK_S)
     made = [np.empty((len(blocks), n_grid), np.complex64) for _ in bands]
     for first in range(0, len(blocks), _ROWS):
@@ -67,6 +68,8 @@ def band_signals(blocks: NDArray[np.float32], fs_hz: float, bands: Sequence[NDAr
 
 def _spectrum(blocks: NDArray[np.float32], fs_hz: float) -> NDArray[np.complex64]:
     """Return the spectrum up to 32 Hz, after averaging neighbours down to about 115 Hz (cheap, and no beat lost)."""
+    from scipy import fft as sfft
+
     q = max(1, int(fs_hz // _DECIMATE_TO_HZ))
     n = blocks.shape[1] // q
     mean = blocks[:, : n * q : q].astype(np.float32)

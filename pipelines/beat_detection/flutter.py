@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft as sfft
 
 from pipelines.beat_detection.bands import GRID_HZ
 
@@ -57,6 +56,8 @@ def _may_be_tone(spans: NDArray[np.complex64]) -> NDArray[np.bool_]:
 
 
 def _is_tone(spans: NDArray[np.complex64]) -> NDArray[np.bool_]:
+    from scipy import fft as sfft  # here: 30 MB that a server without an ECG can spare
+
     power = np.abs(sfft.fft(spans * np.hanning(_SPAN).astype(np.float32), axis=1)[:, : _SPAN // 2]) ** 2
     total = power.sum(axis=1) + 1e-12
     centre = power[:, _TONE_BINS].argmax(axis=1) + _TONE_BINS.start

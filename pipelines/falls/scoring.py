@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from data.recording import Recording
 from pipelines.falls.decoding import DETECTED
@@ -141,6 +140,8 @@ def auc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
     n, m = len(positive), len(negative)
     if not n or not m:
         return None
+    from scipy.stats import rankdata  # heavy, and a server scores nothing
+
     ranks = rankdata([*positive, *negative])
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter1d
 
 from pipelines.sleep.epochs import HR_PER_EPOCH, Epochs
 
@@ -20,6 +19,7 @@ Array = NDArray[np.float64]
 
 SO_FAR = 200  # epochs, 100 min: about one sleep cycle
 CONTEXT_EPOCHS = 250  # SO_FAR and the 40 epochs that the slowest heart-rate band looks back, and a margin
+_LOW = 120  # epochs, one hour
 _STILL_CAP = 120  # epochs after which stillness is merely long
 _BANDS = ((1, 4), (4, 12), (12, 36), (36, 120))  # in 5 s steps: 20 s, 1 min, 3 min, 10 min
 _RELATIVE_SPREAD = ("df36", "df120", "bp1_120", "bp4_120", "bp12_120", "bp36_120")
@@ -163,7 +163,8 @@ def _low(hr: Array, whole: bool) -> Array:
         known = hr[np.isfinite(hr)]
         return np.full(hr.size, np.percentile(known, 5) if known.size else np.nan)
     smooth = np.nan_to_num(trailing(hr, 4), nan=np.inf)
-    low = minimum_filter1d(smooth, 120, mode="constant", cval=np.inf, origin=59) if hr.size else smooth
+    before = np.concatenate([np.full(_LOW - 1, np.inf), smooth])
+    low = np.lib.stride_tricks.sliding_window_view(before, _LOW).min(axis=1) if hr.size else smooth
     return np.where(np.isfinite(low), low, np.nan)
 
 
