@@ -33,6 +33,10 @@ _DUE = select(jobs).where(
 )  # fmt: skip
 _ANY_DUE = _DUE.with_only_columns(jobs.c.user_id).limit(1)
 _CLAIM = _DUE.order_by(jobs.c.due_us).limit(bindparam("b_limit")).with_for_update(skip_locked=True)
+_CLAIM_SHORT = _CLAIM.where(
+    func.coalesce(jobs.c.touched_end_us - jobs.c.touched_us, 0) <= bindparam("b_longest"),
+    func.coalesce(jobs.c.claimed_end_us - jobs.c.claimed_us, 0) <= bindparam("b_longest"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,10 +106,21 @@ def any_due(conn: Connection, kinds: Sequence[str]) -> bool:
     return conn.execute(_ANY_DUE, {"b_now": now_us(), "b_kinds": list(kinds)}).first() is not None
 
 
-def claim(conn: Connection, owner: str, kinds: Sequence[str], limit: int) -> list[Job]:
-    """Lease up to `limit` due jobs of `kinds`, those of a worker that died among them."""
+def claim(conn: Connection, owner: str, kinds: Sequence[str], limit: int, longest_us: int | None = None) -> list[Job]:
+    """
+    Lease up to `limit` due jobs of `kinds`, those of a worker that died among them.
+
+    Parameters
+    ----------
+    longest_us : int, optional
+        Leave jobs alone that touch more than this of a boot.
+    """
     now = now_us()
-    rows = conn.execute(_CLAIM, {"b_now": now, "b_kinds": list(kinds), "b_limit": limit}).all()
+    asked = {"b_now": now, "b_kinds": list(kinds), "b_limit": limit}
+    if longest_us is None:
+        rows = conn.execute(_CLAIM, asked).all()
+    else:
+        rows = conn.execute(_CLAIM_SHORT, {**asked, "b_longest": longest_us}).all()
     found = [_leased(row, owner) for row in rows]
     if found:
         conn.execute(_CHANGE, [{**_identity(job), **_lease(job, now)} for job in found])
@@ -126,6 +141,11 @@ def _leased(row: Row[Any], owner: str) -> Job:
 def hold(conn: Connection, job: Job) -> bool:
     """Return whether `job` is still leased to its owner, and lock it till the end of the transaction."""
     return bool(conn.execute(_HOLD, _identity(job)).scalar() == job.owner)
+
+
+def renew(conn: Connection, job: Job) -> None:
+    """Lease `job` to its owner anew: a part of it is done."""
+    conn.execute(_CHANGE, {**_identity(job), "lease_us": now_us() + LEASE_S * 1_000_000})
 
 
 def finish(conn: Connection, job: Job) -> None:

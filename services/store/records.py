@@ -160,23 +160,20 @@ def by_id(conn: Connection, user_id: int, ids: Iterable[bytes]) -> dict[bytes, R
     return found
 
 
-def replace_units(
-    conn: Connection, user_id: int, chain_no: int, span: tuple[int, int], wanted: Sequence[Record], append: bool
-) -> int:
+def replace_units(conn: Connection, user_id: int, wanted: Sequence[Record], whole: Mapping[int, Sequence[int]]) -> int:
     """
-    Make the records of a chain's units [first, last] exactly `wanted`; return how many changed.
+    Make the table hold `wanted`, and of the units in `whole` nothing else; return how many records changed.
 
-    `append` says that `wanted` only adds to what is there, so nothing is taken away.
+    Parameters
+    ----------
+    whole : mapping of int to sequence of int
+        Units by chain. Of units that are not in it `wanted` only adds to what is there.
     """
     stored = by_id(conn, user_id, [r.id for r in wanted])
-    final = list(wanted)
-    if not append:
-        query = select(records).where(
-            records.c.user_id == user_id, records.c.chain_no == chain_no,
-            records.c.unit.between(*span), records.c.deleted.is_(False),
-        )  # fmt: skip
-        keep = {r.id for r in wanted}
-        gone = [from_row(row) for row in conn.execute(query) if row.id not in keep]
+    final, keep = list(wanted), {r.id for r in wanted}
+    for chain_no, unit_nos in whole.items():
+        here = {"b_user": user_id, "b_chain": chain_no, "b_units": list(unit_nos)}
+        gone = [from_row(row) for row in conn.execute(_OF_UNITS, here) if row.id not in keep]
         stored |= {r.id: r for r in gone}
         final += [tombstone(r) for r in gone]
     # By time and id, not by arrival: two replicas that did the same work number it alike.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from data.recording import Channel, Recording
 from services.store import intake
@@ -18,12 +18,53 @@ from services.worker.plan import Span
 
 def spans_of(rows: Sequence[Row[Any]]) -> list[Span]:
     """Return the places of chunk rows."""
-    return [Span(tuple(json.loads(r.channels)), r.rate_hz, r.t0_us, r.end_us) for r in rows]
+    return [Span(tuple(json.loads(r.channels)), r.rate_hz, r.t0_us, r.end_us, bool(r.kept)) for r in rows]
+
+
+class Samples:
+    """
+    The samples of one boot, as several tasks ask for them: each chunk is read and unpacked once.
+
+    Parameters
+    ----------
+    user_id : int
+    streams : mapping of int to str
+        The streams' names by number.
+    cipher : Cipher
+    """
+
+    def __init__(self, user_id: int, streams: Mapping[int, str], cipher: Cipher) -> None:
+        self._user_id, self._streams, self._cipher = user_id, streams, cipher
+        self._span = (0, 0)
+        self._rows: list[Row[Any]] = []
+        self._unpacked: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+    def fetch(self, conn: Connection, start_us: int, end_us: int) -> None:
+        """Read the chunks of [start_us, end_us), and let go of what was read before."""
+        self._rows = intake.chunk_samples(conn, self._user_id, list(self._streams), start_us, end_us)
+        self._span, self._unpacked = (start_us, end_us), {}
+
+    def forget(self) -> None:
+        """Let go of what was read."""
+        self._span, self._rows, self._unpacked = (0, 0), [], {}
+
+    def recording(self, conn: Connection, rates: Mapping[str, float], start_us: int, end_us: int) -> Recording:
+        """Return what is stored of [start_us, end_us); see `assemble`."""
+        if start_us < self._span[0] or end_us > self._span[1]:
+            self.fetch(conn, start_us, end_us)
+        rows = [r for r in self._rows if r.t0_us < end_us and r.end_us > start_us]
+        return assemble(rows, self._streams, rates, start_us, end_us, self._unpack)
+
+    def _unpack(self, row: Row[Any]) -> NDArray[np.float32]:
+        key = (row.stream_no, row.seq)
+        if key not in self._unpacked:
+            self._unpacked[key] = intake.unpack(row, self._cipher)
+        return self._unpacked[key]
 
 
 def assemble(
     rows: Sequence[Row[Any]], names: Mapping[int, str], rates: Mapping[str, float], start_us: int, end_us: int,
-    cipher: Cipher,
+    unpack: Callable[[Row[Any]], NDArray[np.float32]],
 ) -> Recording:  # fmt: skip
     """
     Return what `rows` hold of [start_us, end_us).
@@ -36,6 +77,8 @@ def assemble(
     ----------
     names : mapping of int to str
         The streams' names by number, for that order.
+    unpack : callable
+        Returns the physical samples of a row, shape (n, n_channels).
     """
     ordered = sorted(rows, key=lambda r: (r.t0_us, names[r.stream_no], r.seq), reverse=True)
     grids: dict[str, tuple[int, NDArray[np.float32]]] = {}
@@ -46,7 +89,7 @@ def assemble(
         wanted = [(i, c) for i, c in enumerate(json.loads(row.channels)) if rates.get(c) == row.rate_hz]
         if not wanted:
             continue
-        samples = intake.unpack(row, cipher)
+        samples = unpack(row)
         for column, name in wanted:
             first, grid = grids[name]
             _lay(grid, _place(row.t0_us, row.rate_hz) - first, samples[:, column])

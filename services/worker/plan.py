@@ -22,12 +22,13 @@ _EPS = 1e-6
 
 @dataclass(frozen=True)
 class Span:
-    """One chunk's place: its channels, rate, and [start, end) on the boot's clock."""
+    """One chunk's place: its channels, rate, and [start, end) on the boot's clock; `kept`: its samples are there."""
 
     channels: tuple[str, ...]
     rate_hz: float
     start_us: int
     end_us: int
+    kept: bool = True
 
 
 @dataclass(frozen=True)
