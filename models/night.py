@@ -30,10 +30,14 @@ def report_of(file: Path, bundle: Path | None = None) -> tuple[NightReport, NDAr
     RecordingError
         If there is no such night, or it is shorter than one epoch.
     """
-    recording = _read(file)
+    return report_of_recording(_read(file), bundle)
+
+
+def report_of_recording(recording: Recording, bundle: Path | None = None) -> tuple[NightReport, NDArray[np.float64]]:
+    """Return the same as `report_of`, of a recording that is at hand."""
     windows = TASK.prepare(recording)
     if not len(windows):
-        raise RecordingError(f"{file} is shorter than one epoch of 30 s; give a longer recording")
+        raise RecordingError(f"night {recording.id!r} is shorter than one epoch of 30 s; give a longer recording")
     said = infer(TASK, recording, open_model(TASK, bundle))
     codes = np.array([FROM_LABEL[e.value] if isinstance(e.value, str) else Stage.UNDEFINED for e in said], np.int8)
     hr = windows.extras["hr"]

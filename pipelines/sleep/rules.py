@@ -2,7 +2,7 @@
 The classical rules of actigraphy: Cole–Kripke, Sadeh and Oakley, from the papers.
 
 Each was fitted to its own device's counts. Ours are te Lindert's, made to resemble the Actiwatch's; `scale` brings
-them to a rule's own unit. Its default, 1, was fitted to nothing: a rule whose counts are scaled to it may do better.
+them to a rule's own unit. No default was fitted to anything: a rule whose counts are scaled to it may do better.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Asleep = NDArray[np.bool_]
 
 
-def cole_kripke(counts: NDArray[np.float64], scale: float = 1.0) -> Asleep:
+def cole_kripke(counts: NDArray[np.float64], scale: float = 1.0 / 30.0) -> Asleep:
     """
     Tell for each 30 s epoch whether it is asleep by Cole–Kripke's rule on minutes.
 
@@ -21,7 +21,8 @@ def cole_kripke(counts: NDArray[np.float64], scale: float = 1.0) -> Asleep:
     ----------
     counts : ndarray, shape (n, 2)
         Counts of each 15 s. NaN counts as stillness.
-    scale : float
+    scale : float, default=1/30
+        From counts of a minute to the mean of the paper's epochs of 2 s.
 
     Returns
     -------
@@ -32,9 +33,10 @@ def cole_kripke(counts: NDArray[np.float64], scale: float = 1.0) -> Asleep:
     Cole, Kripke et al., Sleep 1992;15(5):461–469, doi:10.1093/sleep/15.5.461, formula for one-minute means.
     """
     minutes = _minutes(counts, scale)
-    weights = np.array([106.0, 54.0, 58.0, 76.0, 230.0, 74.0, 67.0]) / 100.0
-    padded = np.pad(np.minimum(minutes, 300.0), (4, 2))
-    index = 0.001 * np.correlate(padded, weights, "valid")
+    if not minutes.size:
+        return np.empty(0, np.bool_)
+    weights = np.array([106.0, 54.0, 58.0, 76.0, 230.0, 74.0, 67.0])
+    index = 0.001 * np.correlate(np.pad(minutes, (4, 2)), weights, "valid")
     return _to_epochs(index < 1.0, len(counts))
 
 
