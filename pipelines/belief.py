@@ -39,7 +39,7 @@ class BeliefConfig:
     tail_weight: float = 0.1
     jump: float = 1e-4
     temper: float = 0.8
-    floor: float = 0.01
+    floor: float = 0.02
     rare_low: float = 3.0
 
     @classmethod
@@ -105,8 +105,13 @@ def transition(bpm: Floats, config: BeliefConfig) -> Floats:
 
 def likelihood(logits: Floats, config: BeliefConfig) -> Floats:
     """Return the tempered and floored probabilities of one window's logits, shape (n_bins,)."""
-    weight: Floats = np.exp(logits - float(np.max(logits)))
-    return np.asarray((weight / weight.sum() + config.floor) ** config.temper, np.float64)
+    return np.asarray((odds(logits) + config.floor) ** config.temper, np.float64)
+
+
+def odds(logits: NDArray[np.float32] | Floats) -> Floats:
+    """Return the probabilities of one window's logits, shape (n_bins,)."""
+    weight: Floats = np.exp(np.asarray(logits, np.float64) - float(np.max(logits)))
+    return np.asarray(weight / weight.sum(), np.float64)
 
 
 def around_mode(belief: Floats, logits: NDArray[np.float32] | None, bpm: Floats, reach: int = 4) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, fftconvolve, resample_poly, sosfiltfilt
+from scipy.signal import butter, fftconvolve, hilbert, resample_poly, sosfiltfilt
 
 from data.recording import Annotations, Channel, Recording
 from data.synthetic.exercise import exercise
@@ -75,8 +75,9 @@ def other_pulse(recording: Recording, bpm: Floats, lead_s: float, rng: np.random
     rows = []
     for row in light:
         residue, amplitude = _without_pulse(row, fs, rate)
-        strength = np.exp(slow_noise(rng, times, 20.0, 0.6)) * np.median(amplitude) * rng.uniform(0.5, 1.6)
-        rows.append(residue + strength * pulse)
+        usual = np.median(amplitude) * rng.uniform(0.5, 1.6)
+        lines = usual * _strength(rng) * stubborn(rng, acc, fs) if rng.random() < 0.4 else 0.0
+        rows.append(residue + usual * np.exp(slow_noise(rng, times, 20.0, 0.6)) * pulse + lines)
     ends = _ends(times.size / fs)
     return _made(
         recording, fs, np.stack(rows), acc * np.exp(rng.normal(0, 0.4)), ends, window_means(walk, ends), rng
@@ -90,9 +91,55 @@ def motion_over_pulse(recording: Recording, rng: np.random.Generator) -> Recordi
     walk = _independent_walk(rng, times[-1] + 1)
     pulse = pulse_wave(rng, walk, times)
     acc = acc * np.exp(rng.normal(0, 0.3))
-    rows = [pulse + _noise(rng, times, fs) + _strength(rng) * artefact(rng, acc, fs) for _ in light]
+    made = stubborn if rng.random() < 0.3 else artefact
+    rows = [pulse + _noise(rng, times, fs) + _strength(rng) * made(rng, acc, fs) for _ in light]
     ends = _ends(times.size / fs)
     return _made(recording, fs, np.stack(rows), acc, ends, window_means(walk, ends), rng)
+
+
+def without_pulse(recording: Recording, bpm: Floats, lead_s: float, rng: np.random.Generator) -> Recording:
+    """
+    Return the recording with its pulse taken out: motion and noise only, as of a watch that lost the skin.
+
+    What is left carries lines at the motion's multiples that no filter of the accelerometer explains (`stubborn`), in
+    a third of the recordings instead noise alone. Parameters as of `other_pulse`; there is no reference.
+    """
+    fs, light, acc = whitened(recording)
+    times = np.arange(light.shape[1]) / fs
+    known = np.isfinite(bpm)
+    rate = np.interp(times, (STEP_S * np.arange(bpm.size) + LENGTH_S / 2 + lead_s)[known], bpm[known])
+    lost = rng.random() < 1 / 3
+    rows = []
+    for row in light:
+        residue, _ = _without_pulse(row, fs, rate)
+        over = 0.0 if lost else _strength(rng) * stubborn(rng, acc, fs)
+        rows.append((0.1 if lost else 1.0) * residue + over + _noise(rng, times, fs))
+    ends = _ends(times.size / fs)
+    return _made(recording, fs, np.stack(rows), acc, ends, np.full(ends.size, np.nan), rng)
+
+
+def stubborn(rng: np.random.Generator, acc_g: Floats, fs_hz: float) -> Floats:
+    """
+    Return lines at multiples of the motion's rhythm that the accelerometer does not explain, in g.
+
+    In running, the third harmonic of the stride can be the light's strongest line, whatever the heart does. One or two
+    narrow bands of the motion's products, whose phase and strength wander, so that no fixed filter takes them out.
+    """
+    sos = butter(2, [0.4, min(8.0, 0.45 * fs_hz)], "band", fs=fs_hz, output="sos")
+    moving = sosfiltfilt(sos, acc_g)
+    size = np.linalg.norm(moving, axis=0)
+    parts = np.stack([*moving, size, moving[0] * size, moving[1] * np.abs(moving[2]), moving[2] ** 2])
+    times = np.arange(size.size) / fs_hz
+    out = np.zeros_like(size)
+    for _ in range(int(rng.integers(1, 3))):
+        mixed = rng.normal(size=len(parts)) @ (parts / (parts.std(axis=1, keepdims=True) + 1e-3))
+        centre, width = np.exp(rng.uniform(*np.log((0.7, 3.4)))), rng.uniform(0.2, 0.8)
+        narrow = sosfiltfilt(
+            butter(1, [max(0.4, centre - width), centre + width], "band", fs=fs_hz, output="sos"), mixed
+        )  # fmt: skip
+        turned = hilbert(narrow) * np.exp(1j * slow_noise(rng, times, rng.uniform(3, 10), 0.25).cumsum() / fs_hz)
+        out += np.real(turned) / (narrow.std() + 1e-3) * np.exp(slow_noise(rng, times, 6.0, 0.5))
+    return np.asarray(out * (moving.std() / (out.std() + 1e-3)), np.float64)
 
 
 def drawn(seed: int, seconds: float = 240.0) -> Recording:
