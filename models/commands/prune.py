@@ -34,11 +34,18 @@ def prune(
     dense: Annotated[Path | None, typer.Option(help="For a task: dense parent from `wristwise train`.")] = None,
 ) -> None:
     """Prune to a size, a latency or a loss, or by a method; writes .keras, .tflite, C array, plan.json and report."""
+    from models.pruning.errors import PruningError
     from models.tensorflow_setup import quiet
 
     _one_of("--mode", mode, ("float32", "float16", "int8", "weight_int8"))
     _one_of("--scope", scope, ("local", "global"))
     _one_of("--schedule", schedule, ("one-shot", "constant", "polynomial", "iterative"))
+    asked = (max_bytes, max_latency_us, max_arena_bytes, max_loss, target, plan)
+    if not keep and all(option is None for option in asked):
+        raise PruningError(
+            "prune needs a target: --max-bytes, --max-latency-us, --max-arena-bytes or --max-loss; or --target with "
+            "--method; or --plan"
+        )
     quiet()
     from models.pruning.methods import Way
     from models.pruning.plan import PruningPlan

@@ -53,6 +53,11 @@ class Calibration:
             if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
                 raise CalibrationError("calibration data holds NaN; leave out the rows without a value")
 
+    def __repr__(self) -> str:
+        """Return the shapes: the rows themselves would fill pages of a log."""
+        shapes = [a.shape for a in _flat(self.inputs)]
+        return f"Calibration(inputs {shapes}, {len(self)} rows, loss {self.loss!r})"
+
     def __len__(self) -> int:
         return len(_flat(self.inputs)[0])
 
@@ -75,7 +80,8 @@ class Calibration:
                 "or use an importance that needs no data (L2Norm, BatchNormGamma)"
             )
         inputs = self.rows_for(model)
-        targets = _ordered(self.targets, list(model.output_names), "output")
+        given = _ordered(self.targets, list(model.output_names), "output")
+        targets = [_fitted(y, o.shape) for y, o in zip(given, model.outputs, strict=True)]
         for start in range(0, len(self), self.batch):
             rows = slice(start, start + self.batch)
             yield [x[rows] for x in inputs], [y[rows] for y in targets]
@@ -131,11 +137,38 @@ def read_calibration(path: Path, model: Any, loss: Loss = "mse") -> Calibration:
         held = {name: np.asarray(stored[name]) for name in stored.files}
     inputs = _named(held, list(model.input_names), "x")
     targets = _named(held, list(model.output_names), "y")
+    if (
+        targets is not None and loss == "sparse_categorical_crossentropy"
+    ):  # one-hot rows can be blended with a teacher's
+        targets = {name: _one_hot(targets[name], model, name) for name in targets}
+        loss = "categorical_crossentropy"
+    _check_loss(loss)
     if inputs is None:
         raise CalibrationError(
             f"{path.name} holds {sorted(held)}, but the model's inputs are {list(model.input_names)} (or x for one)"
         )
     return Calibration(inputs, targets, loss)
+
+
+def _one_hot(classes: NDArray[Any], model: Any, name: str) -> NDArray[Any]:
+    n = int(model.outputs[model.output_names.index(name)].shape[-1])
+    numbers = classes[..., 0] if classes.shape[-1:] == (1,) else classes
+    if not np.isin(numbers, np.arange(n)).all():
+        raise CalibrationError(f"classes of output {name!r} must be whole numbers from 0 to {n - 1}; got others")
+    rows: NDArray[Any] = np.eye(n, dtype=np.float32)[numbers.astype(np.intp)]
+    return rows
+
+
+def _check_loss(loss: Loss) -> None:
+    import tf_keras
+
+    try:
+        tf_keras.losses.get(loss)
+    except ValueError as error:
+        raise CalibrationError(
+            f"no Keras loss is named {loss!r}; there are mse, mae, binary_crossentropy, categorical_crossentropy, "
+            "sparse_categorical_crossentropy and others"
+        ) from error
 
 
 def _named(held: Mapping[str, NDArray[Any]], names: list[str], short: str) -> dict[str, NDArray[Any]] | None:
@@ -154,6 +187,11 @@ def _picked(arrays: Arrays, index: Any) -> Arrays:
     if isinstance(arrays, Mapping):
         return {k: np.asarray(v)[index] for k, v in arrays.items()}
     return [a[index] for a in _flat(arrays)]
+
+
+def _fitted(target: NDArray[Any], shape: Sequence[int | None]) -> NDArray[Any]:
+    """Return a column for an output of one number: (n,) against (n, 1) would be broadcast to (n, n) without a word."""
+    return target[..., None] if target.ndim == len(shape) - 1 and shape[-1] == 1 else target
 
 
 def _ordered(arrays: Arrays, names: list[str], what: str) -> list[NDArray[Any]]:

@@ -38,6 +38,11 @@ def load_model(path: Path) -> Any:
     try:
         return tf_keras.models.load_model(path, compile=False)
     except (ValueError, TypeError, OSError, ImportError) as error:
+        if "Lambda" in str(error):
+            raise PruningError(
+                f"{path.name} holds a Lambda layer, whose code can be neither read safely nor pruned; build the model "
+                "with a built-in layer instead (Rescaling, Activation, Permute) and save it again"
+            ) from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise PruningError(
             f"{path.name} cannot be read as a tf_keras model ({reason}); save it with tf_keras as .keras or .h5, "

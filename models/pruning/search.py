@@ -167,7 +167,7 @@ def _scales(job: Search, limits: dict[str, tuple[float, float]]) -> dict[str, fl
         if least[name] > limit:
             unit = " us" if name == "latency" else ""
             raise TargetError(
-                f"{name} of at most {limit:.0f}{unit} cannot be reached: with every layer at its narrowest it is "
+                f"{name} of at most {limit:g}{unit} cannot be reached: with every layer at its narrowest it is "
                 f"{least[name]:.0f}; raise the limit, use mode='int8', or start from a smaller network"
             )
     scale = {"bytes": BYTES_PER_WEIGHT[job.mode] / 4}

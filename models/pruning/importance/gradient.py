@@ -88,7 +88,7 @@ def weight_gradients(graph: Graph, data: Calibration) -> Any:
             loss = data.loss_tensor(model, x, y)
         return tape.gradient(loss, variables)
 
-    step = tf.function(gradients_of, reduce_retracing=True)
+    step = tf.function(gradients_of, reduce_retracing=True, autograph=False)
     for batch, (x, y) in enumerate(data.batches(model)):
         if batch == _MOST_BATCHES:
             return

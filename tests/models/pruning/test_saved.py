@@ -113,13 +113,26 @@ def test_wrong_use_ends_in_one_sentence(saved, tmp_path) -> None:
     (tmp_path / "torch.keras").write_text("no model")
     for arguments, message in (
         ((str(saved / "watch-net.keras"), "--max-bytes", "9000"), "pruning needs data"),
-        ((str(saved / "nose.keras"),), "no model file"),
-        ((str(tmp_path / "torch.keras"),), "cannot be read as a tf_keras model"),
+        ((str(saved / "nose.keras"), "--target", "0.5"), "no model file"),
+        ((str(tmp_path / "torch.keras"), "--target", "0.5"), "cannot be read as a tf_keras model"),
         (
             (str(saved / "watch-net.keras"), "--calibration", str(saved / "data.npz"), "--max-bytes", "10"),
             "bytes of at most 10 cannot be reached",
         ),
         ((str(saved / "watch-net.keras"), "--mode", "int4"), "--mode must be one of"),
+        (
+            (
+                str(saved / "watch-net.keras"),
+                "--calibration",
+                str(saved / "data.npz"),
+                "--max-bytes",
+                "9000",
+                "--loss",
+                "magic",
+            ),
+            "no Keras loss is named 'magic'",
+        ),
+        ((str(saved / "watch-net.keras"), "--max-bytes", "9000", "--clock", "sundial"), "--clock must be one of here"),
         ((str(saved / "watch-net.keras"), "--calibration", str(saved / "data.npz")), "needs a target"),
     ):
         result = run(*arguments, "--out", str(tmp_path / "never"))
@@ -158,3 +171,33 @@ def test_a_prune_that_bought_nothing_is_called_that() -> None:
 def test_the_front_holds_what_nothing_beats() -> None:
     points = [FrontPoint("a", 100, 1.0), FrontPoint("b", 50, 2.0), FrontPoint("c", 80, 3.0), FrontPoint("d", 60, 1.5)]
     assert [p.label for p in undominated(points)] == ["b", "d", "a"]
+
+
+def test_targets_without_a_last_axis_and_classes_as_numbers_are_taken_as_they_are_meant(tmp_path) -> None:
+    from models.pruning.calibration import read_calibration
+
+    layers = tf_keras.layers
+    rows = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    entry = layers.Input((4,), name="x")
+    one = tf_keras.Model(entry, layers.Dense(1, name="bpm")(entry))
+    three = tf_keras.Model(entry, layers.Dense(3, activation="softmax", name="stage")(entry))
+    np.savez(tmp_path / "one.npz", x=rows, y=np.arange(20.0))
+    np.savez(tmp_path / "three.npz", x=rows, y=np.arange(20) % 3)
+    np.savez(tmp_path / "four.npz", x=rows, y=np.arange(20) % 4)
+
+    flat = read_calibration(tmp_path / "one.npz", one)
+    assert flat.loss_of(one) == pytest.approx(float(np.mean((one(rows).numpy()[:, 0] - np.arange(20)) ** 2)), rel=1e-5)
+    classes = read_calibration(tmp_path / "three.npz", three, "sparse_categorical_crossentropy")
+    assert classes.loss == "categorical_crossentropy"
+    assert classes.targets["stage"].shape == (20, 3)
+    with pytest.raises(CalibrationError, match="classes of output 'stage' must be whole numbers from 0 to 2"):
+        read_calibration(tmp_path / "four.npz", three, "sparse_categorical_crossentropy")
+
+
+def test_a_lambda_in_a_saved_model_is_named(tmp_path) -> None:
+    layers = tf_keras.layers
+    entry = layers.Input((4,), name="x")
+    tf_keras.Model(entry, layers.Lambda(lambda t: 2 * t, name="twice")(entry)).save(tmp_path / "net.keras")
+
+    with pytest.raises(PruningError, match=r"net.keras holds a Lambda layer.*built-in layer instead"):
+        load_model(tmp_path / "net.keras")
