@@ -34,6 +34,11 @@ DATASET = "weda-fall"
 REMOVED, ZEROED = 0.5, 0.6  # share of channels or units cut out, and of the weights left that are masked
 GOAL_STAGE = "cut, int8, 16 values in all"
 """One stage for every network. It was chosen after a look at these figures, see docs/compression.md."""
+# Of all that is measured, what the page shows: the way to the goal, and one step past it. The rest is in the result.
+SHOWN = (
+    "dense, float32", "dense, int8", "dense, int8, 16 values in all", "cut, float32", "cut, float32, 16 values",
+    "cut, int8", "cut, int8, 16 values", GOAL_STAGE, "cut, zeroed, int8, 16 values in all",
+)  # fmt: skip
 HEADLINES = {"heart-rate": ("spc2015", "mae_bpm", 6), "fall-detection": ("weda-fall", "auc", 120)}
 """Data set, metric and recordings by which a shipped bundle is looked at again after clustering."""
 COMMAND = "python -m benchmarks.compression"
@@ -107,18 +112,18 @@ def train_files(build: Callable[[int], Any], train: Any, seed: int, epochs: tupl
     from models.export.convert import to_tflite
     from models.export.gate import run_gate
     from models.networks.registry import recipe
+    from models.pruning import L2Norm, apply_plan, plan_pruning
     from models.pruning.schedule import Polynomial
     from models.pruning.training import train_sparse
     from models.run import stages
-    from models.training.recipe import PruneTarget
 
     falls = copy.copy(recipe("fall-detection"))
-    falls.prune_target = PruneTarget(REMOVED)
     rows = stages.representative(train, 100)
     tf_keras.utils.set_random_seed(seed)
     dense = build(seed)
     falls.fit(dense, train, epochs=epochs[0], seed=seed)
-    narrow, _ = stages.prune(falls, dense, train, seed=seed, epochs=epochs[1])
+    narrow = apply_plan(dense, plan_pruning(dense, L2Norm(), ratio=REMOVED))
+    falls.fit(narrow, train, epochs=epochs[1], seed=seed, teacher=dense)
     # The recipe takes 16 steps a training epoch and more: the schedule ends well before training does.
     schedule = Polynomial(ZEROED, begin=0, end=10 * epochs[1], frequency=10)
     sparse, _ = train_sparse(
@@ -212,13 +217,13 @@ def goals(networks_: dict[str, Any]) -> list[dict[str, Any]]:
         row = one["summary"][GOAL_STAGE]
         mean, low, high = row["auc_change"]
         for key, wanted, words in (
-            ("gzip_ratio", 10, "fewer bytes after gzip"),
-            ("wwz_ratio", 20, "fewer bytes in the container, decoded with numpy alone"),
-            ("smallest_ratio", 20, "fewer bytes in the container, decoded with LiteRT's schema"),
+            ("gzip_ratio", 10, "gzip"),
+            ("wwz_ratio", 20, "container, numpy alone decodes"),
+            ("smallest_ratio", 20, "container, LiteRT's schema decodes"),
         ):
             found.append(
                 {
-                    "goal": f"{name}: {words}, interval of the loss covers zero",
+                    "goal": f"{name}: {words}",
                     "target": f"≥ {wanted}×",
                     "measured": f"{row[key]:.1f}×",
                     "interval": f"AUC {mean:+.4f}, {low:+.5f} to {high:+.5f}",
@@ -293,25 +298,23 @@ def save(result: dict[str, Any]) -> None:
 
 
 def stages_table(networks_: dict[str, Any]) -> str:
-    """Return the stages of every network as Markdown tables."""
-    lines = []
+    """Return the stages of every network that lead to the goal and past it, as one Markdown table."""
+    lines = [
+        "| network | stage | AUC, change (95 %) | bytes | gzip | .wwz | smallest |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, one in networks_.items():
         run = next(iter(one["seeds"].values()))
-        lines += [
-            f"**{name}**, {run['parameters']} parameters, {run['parameters_cut']} after cutting half of the channels",
-            "",
-            "| stage | bytes | gzip | .wwz | smallest | AUC | change of AUC (95 %) | ratio gzip | .wwz | smallest |",
-            "|---|---|---|---|---|---|---|---|---|---|",
-        ]
-        for stage, row in one["summary"].items():
+        title = f"{name}, {run['parameters']} parameters, {run['parameters_cut']} after the cut"
+        for stage in (s for s in SHOWN if s in one["summary"]):
+            row = one["summary"][stage]
             mean, low, high = row["auc_change"]
             change = f"{mean:+.4f} ({low:+.4f} to {high:+.4f})"
             change = change if row["no_significant_loss"] else f"**{change}**"
-            sizes = " | ".join(f"{row[key]:.0f}" for key in ("bytes", "gzip", "wwz", "smallest"))
-            ratios = " | ".join(f"{row[f'{key}_ratio']:.1f}" for key in ("gzip", "wwz", "smallest"))
-            lines.append(f"| {stage} | {sizes} | {row['auc']:.4f} | {change} | {ratios} |")
-        lines.append("")
-    return "\n".join(lines)
+            sizes = " | ".join(f"{row[key]:.0f} ({row[f'{key}_ratio']:.1f}×)" for key in ("gzip", "wwz", "smallest"))
+            lines.append(f"| {title} | {stage} | {row['auc']:.4f} {change} | {row['bytes']:.0f} | {sizes} |")
+            title = ""
+    return "\n".join(lines) + "\n"
 
 
 def zoo_table(bundles: dict[str, Any]) -> str:
