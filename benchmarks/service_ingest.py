@@ -33,7 +33,7 @@ from services.store.migrate import open_store
 from services.store.store import now_us
 from services.store.tables import devices, users
 from services.sync.config import Settings
-from services.sync.server import Gunicorn
+from services.sync.processes import Gunicorn, die_with_parent
 
 SENDERS = 24
 PERIOD_S = 60.0
@@ -159,11 +159,11 @@ class Watcher(threading.Thread):
 
 def serve(url: str, port: int, core: int) -> int:
     """Fork the service onto one core and return its process id."""
-    child = os.fork()
+    parent, child = os.getpid(), os.fork()
     if child:
         return child
     try:
-        os.setsid()
+        die_with_parent(parent)  # a benchmark that is killed leaves no server on its port
         os.sched_setaffinity(0, {core})
         settings = Settings(store=url, secret=SECRET, rate_per_minute=0, signin_per_minute=0, threads=SENDERS)
         Gunicorn(settings, f"127.0.0.1:{port}", processes=1, with_worker=True).run()

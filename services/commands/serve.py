@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,7 +50,7 @@ def serve(
     workers: Annotated[int, typer.Option(help="Worker threads beside the API.")] = 1,
 ) -> None:
     """Run the API and the worker in one command, on an embedded store."""
-    from services.sync.server import Gunicorn
+    from services.sync.processes import Gunicorn
 
     settings = local_settings(data, workers=workers)
     _first_user(settings)
@@ -66,7 +65,7 @@ def api(
 ) -> None:
     """Run the API alone on the store of WRISTWISE_STORE."""
     from services.sync.config import Settings
-    from services.sync.server import Gunicorn
+    from services.sync.processes import Gunicorn
 
     settings = _required(Settings.from_env()).check_secret()
     Gunicorn(settings, f"{host}:{port}", processes=processes, with_worker=False).run()
@@ -74,20 +73,10 @@ def api(
 
 def worker(threads: Annotated[int, typer.Option(help="Threads that work.")] = 1) -> None:
     """Run a worker alone on the store of WRISTWISE_STORE."""
-    from services.logs import write_logs
-    from services.store.migrate import open_store
     from services.sync.config import Settings
-    from services.sync.server import Workers
+    from services.sync.server import work
 
-    settings = _required(Settings.from_env(workers=threads))
-    write_logs(settings.log_level)
-    store = open_store(settings.store, data_key=settings.data_key)
-    workers = Workers(store, settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: workers.ask_to_stop())
-    workers.start()
-    workers.join()
-    store.close()
+    work(_required(Settings.from_env(workers=threads)))
 
 
 @users.command("add")

@@ -1,16 +1,15 @@
-"""Running the API and the worker: in this process for a while (tests, the demo), or as a service under gunicorn."""
+"""Running the API and the worker: both in this process for a while (tests, the demo), or the worker in its own."""
 
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
-from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -19,7 +18,6 @@ from services.logs import write_logs
 from services.store.hooks import DELIVER
 from services.store.migrate import open_store
 from services.store.store import Store
-from services.sync.app import create_app
 from services.sync.clientrecords import record_body
 from services.sync.config import Settings
 from services.sync.context import Service
@@ -58,6 +56,8 @@ def running(
     abilities : sequence of Ability, optional
         What the worker computes; default: every registered task whose bundle is shipped.
     """
+    from services.sync.app import create_app  # here: a worker's process has no use for it
+
     store = open_store(settings.store, data_key=settings.data_key)
     app = create_app(settings, store)
     server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
@@ -137,56 +137,13 @@ class Workers:
         self._follower.join()
 
 
-class _ServerLog(Logger):  # type: ignore[misc]
-    """Gunicorn's own log, in our lines."""
-
-    def setup(self, cfg: Any) -> None:
-        """Let the handler of the root write, instead of one of gunicorn's."""
-        write_logs(cfg.loglevel)
-        for log in (self.error_log, self.access_log):
-            log.handlers.clear()
-            log.propagate = True
-        self.error_log.setLevel("WARNING")
-
-
-class Gunicorn(BaseApplication):  # type: ignore[misc]
-    """The service under gunicorn: threads in one process, or in several on PostgreSQL."""
-
-    def __init__(self, settings: Settings, bind: str, processes: int, with_worker: bool) -> None:
-        self._settings, self._with_worker = settings, with_worker
-        self._options: dict[str, Any] = {
-            "bind": bind, "workers": processes, "worker_class": "gthread", "threads": settings.threads,
-            "keepalive": 30, "graceful_timeout": 20, "timeout": 120, "accesslog": None, "loglevel": settings.log_level,
-            "logger_class": _ServerLog,
-            "worker_exit": _close, "control_socket_disable": True,
-        }  # fmt: skip
-        super().__init__()
-
-    def load_config(self) -> None:
-        """Give gunicorn its options, as far as the installed version knows them."""
-        for name, value in self._options.items():
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
-
-    def load(self) -> Any:
-        """Open the store in the process that uses it, never before the fork."""
-        store = open_store(self._settings.store, data_key=self._settings.data_key)
-        app = create_app(self._settings, store)
-        workers = Workers(store, self._settings) if self._with_worker else None
-        if workers is not None:
-            workers.start()
-        _open.append((app.extensions["wristwise"], workers))
-        return app
-
-
-_open: list[tuple[Service, Workers | None]] = []
-
-
-def _close(arbiter: Any, process: Any) -> None:  # noqa: ARG001
-    """Stop this process's worker and close its store once gunicorn has answered what was under way."""
-    for service, workers in _open:
-        service.stopping.set()
-        if workers is not None:
-            workers.stop()
-        service.store.close()
-    _open.clear()
+def work(settings: Settings) -> None:
+    """Compute until SIGTERM or SIGINT, in a process that does nothing else."""
+    write_logs(settings.log_level)
+    store = open_store(settings.store, data_key=settings.data_key)
+    workers = Workers(store, settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: workers.ask_to_stop())
+    workers.start()
+    workers.join()
+    store.close()
