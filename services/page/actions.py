@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from services.page.views.events import ACTIONS, KINDS, RESPONSE, response_id, state_of
+from services.page.views.events import ACTIONS, KINDS, OTHER_ACTIONS, RESPONSE, response_id, state_of
 from services.page.wearer import Wearer
-from services.store import accounts, records
+from services.store import accounts, people, records
 from services.store.records import Record
 from services.store.tables import audit, chunks
 from services.sync.context import service
@@ -44,7 +44,7 @@ def act_on_event(who: Wearer, event_id: str, state: str, note: str | None) -> No
             data["note"] = note.strip()[:NOTE_MAX]
         if state:
             present = state_of(record, stored.get(ident))
-            if state not in ACTIONS.get(present, ()):
+            if state not in (ACTIONS if record.kind == "fall" else OTHER_ACTIONS).get(present, ()):
                 raise Problem("conflict", f"an event that is {present!r} cannot become {state!r}; reload the page")
             step = {"state": state, "at": from_us(who.now_us), "by": who.scope}
             data |= {"value": state, "history": [*data.get("history", []), step]}
@@ -64,6 +64,12 @@ def revoke(who: Wearer, device_id: str) -> str:
     """Revoke a device's tokens; return the key of what to say."""
     done = service().store.write(lambda conn: accounts.revoke_device(conn, who.user_id, device_id))
     return "revoked" if done else "no_such_device"
+
+
+def delete_everything(who: Wearer) -> None:
+    """Delete the account and everything that was ever stored for it."""
+    service().audit.forget(who.user_id)
+    service().store.write(lambda conn: people.delete_user(conn, who.user_id))
 
 
 def data_view(conn: Connection, who: Wearer) -> dict[str, Any]:

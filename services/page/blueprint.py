@@ -11,6 +11,7 @@ from flask import Blueprint, Flask, redirect, render_template, request, send_fro
 from werkzeug.wrappers import Response as BaseResponse
 
 from services.page import actions, catalogue
+from services.page.drawing import bar
 from services.page.views import day, devices, effort, events, models, night, now, settings, trends
 from services.page.wearer import LANGUAGE_COOKIE, THEME_COOKIE, Wearer, language, read, theme, wearer
 from services.store import accounts
@@ -56,7 +57,7 @@ def static(filename: str) -> BaseResponse:
 @page("/login", scopes=PUBLIC)
 def login() -> str:
     """Show the form."""
-    return render("login.html", None, failed=False, next=_local(request.args.get("next")))
+    return render("login.html", None, failed=False, next=_local(request.args.get("next")), said=_said())
 
 
 @page("/login", scopes=PUBLIC, methods=("POST",))
@@ -68,7 +69,7 @@ def sign_in() -> str | BaseResponse:
     store = service().store
     user_id = store.read(lambda conn: accounts.check_secret(conn, name, secret))
     if user_id is None:
-        return render("login.html", None, failed=True, next=_local(request.form.get("next")))
+        return render("login.html", None, failed=True, next=_local(request.form.get("next")), said=None)
     scope = "caregiver" if request.form.get("scope") == "caregiver" else "companion"
     pair = store.write(lambda conn: accounts.issue(conn, user_id, scope, "page"))
     answer = redirect(_local(request.form.get("next")) or url_for("page.show_now"))
@@ -121,7 +122,8 @@ def show_day() -> str:
 def show_night() -> str:
     """Show *Night*."""
     who = wearer()
-    return render("night.html", who, view=read(lambda conn: night.view(conn, who, _date(who))))
+    date, cipher = _date(who), service().store.cipher
+    return render("night.html", who, view=read(lambda conn: night.view(conn, who, date, cipher)))
 
 
 @page("/trends", scopes=("companion",))
@@ -176,16 +178,7 @@ def act_on_device() -> BaseResponse:
 @page("/models", scopes=("companion",))
 def show_models() -> str:
     """Show *Models*."""
-    return render("models.html", wearer(), cards=models.view())
-
-
-@page("/models/<task>/pareto.png", scopes=("companion",))
-def show_pareto(task: str) -> BaseResponse:
-    """Show the pruning report's picture of a shipped model."""
-    picture = models.pareto(task)
-    if picture is None:
-        raise Problem("not-found", "no such picture is shipped; /models lists the models")
-    return send_from_directory(picture.parent, picture.name)
+    return render("models.html", wearer(), cards=models.view(), bar=bar)
 
 
 @page("/settings", scopes=("companion",))
@@ -207,6 +200,24 @@ def show_data() -> str:
     """Show *Data*."""
     who = wearer()
     return render("data.html", who, view=read(lambda conn: actions.data_view(conn, who)))
+
+
+@page("/data/delete", scopes=("companion",), methods=("POST",))
+def delete_everything() -> BaseResponse:
+    """Delete the account and everything that was ever stored for it, once the word is typed."""
+    if request.form.get("confirm", "").strip() != "delete":
+        raise Problem("bad-request", "nothing was deleted: type the word `delete` into the field first")
+    actions.delete_everything(wearer())
+    answer = redirect(url_for("page.login", said="deleted"))
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+@blueprint.after_request
+def _origin(response: BaseResponse) -> BaseResponse:
+    """Let forms say where they come from: at home, over plain HTTP, a browser has no other way to tell us."""
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    return response
 
 
 @blueprint.errorhandler(Problem)

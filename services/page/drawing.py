@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from math import isnan
+from math import ceil, floor, isnan, log10
+from typing import Any
 
 from markupsafe import Markup
 
@@ -34,6 +36,19 @@ def hypnogram(stages: str, title: str) -> Markup:
     return Markup(
         '<svg class="hypnogram" role="img" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-label="{}">{}</svg>'
     ).format(_WIDTH, len(STAGE_ROWS) * _ROW, title, Markup("".join(parts)))
+
+
+def bars(values: Sequence[float | None], title: str) -> Markup:
+    """Return a bar a value as SVG, as wide as a hypnogram; what is unknown has none, the highest fills the height."""
+    top = max((v for v in values if v is not None), default=0.0) or 1.0
+    width = _WIDTH / max(len(values), 1)
+    drawn = "".join(
+        f'<rect x="{k * width:.1f}" y="{60 - max(58 * v / top, 1):.1f}" width="{max(width - 1, 1):.1f}" height="60"/>'
+        for k, v in enumerate(values)
+        if v is not None
+    )
+    opening = Markup('<svg class="movement" role="img" viewBox="0 0 {} 60" preserveAspectRatio="none" aria-label="{}">')
+    return opening.format(_WIDTH, title) + Markup(drawn + "</svg>")
 
 
 def sparkline(values: Sequence[float | None], low: float | None, high: float | None, title: str) -> Markup:
@@ -111,3 +126,58 @@ def stack(parts: Sequence[tuple[str, float]], whole: float) -> Markup:
         at += width
     frame = Markup('<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">{}</svg>')
     return frame.format(drawn)
+
+
+def scatter(points: Sequence[Mapping[str, Any]]) -> Markup:
+    """
+    Return error against bytes (both on a logarithmic scale) as SVG: a dot a point, its front as a line.
+
+    Parameters
+    ----------
+    points : sequence of mapping
+        With ``family``, ``label``, ``bytes``, ``error`` and ``front``, in order of bytes.
+    """
+    if not points:
+        return Markup("")
+    xs, ys = ([log10(max(p[name], 1e-6)) for p in points] for name in ("bytes", "error"))
+    x, y = _scale(xs, 46, 590), _scale(ys, 250, 14)
+    drawn = Markup("")
+    for line, words in ((x, "{:,.0f} B"), (y, "{:.2g}")):
+        for value in _ticks(line.low, line.high):
+            drawn += _tick(line(log10(value)), words.format(value), upright=line is x)
+    front = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b, p in zip(xs, ys, points, strict=True) if p["front"])
+    drawn += Markup('<polyline class="front" points="{}"/>').format(front)
+    dot = Markup('<circle class="family-{}" cx="{:.1f}" cy="{:.1f}" r="{}"><title>{}: {:,} B, {:.3g}</title></circle>')
+    for a, b, p in zip(xs, ys, points, strict=True):
+        drawn += dot.format(p["family"], x(a), y(b), 6 if p["front"] else 4, p["label"], p["bytes"], p["error"])
+    return Markup('<svg class="scatter" viewBox="0 0 600 280" aria-hidden="true">{}</svg>').format(drawn)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    low: float
+    high: float
+    at_low: float
+    at_high: float
+
+    def __call__(self, value: float) -> float:
+        return self.at_low + (value - self.low) / (self.high - self.low) * (self.at_high - self.at_low)
+
+
+def _scale(values: Sequence[float], at_low: float, at_high: float) -> _Scale:
+    margin = 0.04 * (max(values) - min(values)) or 0.1
+    return _Scale(min(values) - margin, max(values) + margin, at_low, at_high)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return the round numbers (1, 2, 5 times a power of ten) between two logarithms, at most seven."""
+    found = [m * 10.0**e for e in range(floor(low), ceil(high) + 1) for m in (1, 2, 5) if low <= log10(m) + e <= high]
+    return found if len(found) <= 7 else [v for v in found if f"{v:e}"[0] == "1"]
+
+
+def _tick(at: float, words: str, *, upright: bool) -> Markup:
+    if upright:
+        line = Markup('<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="14" y2="250"/>').format(at)
+        return line + Markup('<text x="{:.1f}" y="268" text-anchor="middle">{}</text>').format(at, words)
+    line = Markup('<line class="grid" x1="46" x2="590" y1="{0:.1f}" y2="{0:.1f}"/>').format(at)
+    return line + Markup('<text x="40" y="{:.1f}" text-anchor="end">{}</text>').format(at + 4, words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, desc, func, select
 
@@ -38,3 +38,10 @@ def latest(conn: Connection, user_id: int, kinds: Sequence[str], n: int = 1) -> 
         .limit(n)
     )
     return [from_row(row) for row in conn.execute(query)]
+
+
+def reason_of(reminder: Record) -> dict[str, float | str]:
+    """Return the figures that a reminder gives for itself."""
+    reason = reminder.data.get("reason")
+    pairs = reason.items() if isinstance(reason, Mapping) else ()
+    return {str(k): v if isinstance(v, int | float) else str(v) for k, v in pairs}

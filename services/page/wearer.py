@@ -65,8 +65,18 @@ class Wearer:
         return self.local(us, offset_s).strftime("%H:%M")
 
     def moment(self, us: int, offset_s: int | None = None) -> str:
-        """Return date and time on the wearer's clock."""
-        return self.local(us, offset_s).strftime("%Y-%m-%d %H:%M")
+        """Return date and time on the wearer's clock, the date in words where it is not today."""
+        at = self.local(us, offset_s)
+        return f"{self.t('date.today') if at.date() == self.today else self.day(at.date())}, {at:%H:%M}"
+
+    def day(self, date: dt.date) -> str:
+        """Return a date as people say it, in the wearer's language."""
+        return self.t("date.day", weekday=self.t(f"weekday.{date.weekday()}"), day=date.day,
+                      month=self.t(f"month.{date.month}"), year=date.year)  # fmt: skip
+
+    def short(self, date: dt.date) -> str:
+        """Return a date without its year."""
+        return self.t("date.short", day=date.day, month=self.t(f"month.{date.month}"))
 
     def local(self, us: int, offset_s: int | None = None) -> dt.datetime:
         """Return a moment on the wearer's clock (naive arithmetic on an aware UTC time)."""

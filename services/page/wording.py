@@ -79,4 +79,5 @@ class Wording:
             return self.duration(value)
         if unit == "percent":
             return f"{100 * value:.0f} %"
-        return f"{value:.0f} {self._t('unit.min')}" if unit == "minutes" else f"{value:.0f}"
+        words = {"minutes": "unit.min", "bpm": "unit.bpm", "ms": "unit.rmssd_ms"}.get(unit)
+        return f"{value:.0f} {self._t(words)}" if words else f"{value:.0f}"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.person.life import CYCLE, LABELS, RUN, WALK, Life
-from services.person.night import figures
+from services.person.night import figures, movement
 from services.person.raw import IMPACT_MIN
 
 _IDS = uuid.UUID("0a1b8d0e-2f5e-4f0c-8a70-7f1f3c2e9d55")
@@ -77,7 +77,8 @@ def _steps(life: Life) -> Iterator[dict[str, Any]]:
 
 def _nights(life: Life) -> Iterator[dict[str, Any]]:
     for night, rmssd in zip(life.nights, life.rmssd_ms, strict=True):
-        data = figures(night.hypnogram)
+        rng = np.random.default_rng((night.first_min, len(night.hypnogram)))
+        data = {**figures(night.hypnogram), "movement": movement(night.hypnogram, rng)}
         asleep_min = data["light_min"] + data["deep_min"] + data["rem_min"]
         record = _record(life, "sleep", night.first_min, night.last_min)
         yield {**record, "value": asleep_min, "quality": 0.9, "data": data}

@@ -82,11 +82,12 @@
     const span = box.dataset.from ? [Number(box.dataset.from), Number(box.dataset.to)] : null;
     const options = {
       width: box.clientWidth, height: Number(box.dataset.height), legend: { show: kind === "day" },
+      ...(box.dataset.axis ? { padding: [8, 0, 0, 0] } : {}),
       cursor: { drag: { x: true, y: false } },
       scales: { x: { time: true, ...(span && kind !== "day" ? { range: () => span } : {}) } },
       axes: [
         { ...axis, values: (u, ticks) => ticks.map((s) => clock(s, offset)) },
-        { ...axis, size: 44 },
+        { ...axis, size: Number(box.dataset.axis || 44) },
       ],
       series: [
         { value: (u, s) => (s === null ? "–" : clock(s, offset)), label: "" },

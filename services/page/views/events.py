@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
 
+from services.insight.days import numbers
 from services.page import queries
 from services.page.drawing import trace
 from services.page.rawsignal import AFTER_US, BEFORE_US, motion_around
@@ -22,6 +24,7 @@ RESPONSE = "event_response"
 LIMIT = 100
 DRAWN = 5
 # What a person may turn a fall into, from each state of its life.
+OTHER_ACTIONS = {"irregular": ("acknowledged",)}
 ACTIONS = {"detected": ("cancelled", "acknowledged"), "alerted": ("acknowledged",), "cancelled": (), "acknowledged": ()}
 
 
@@ -57,16 +60,21 @@ def event(record: Record, response: Record | None, wearer: Wearer) -> dict[str, 
     return {
         "id": record.id.hex(), "kind": record.kind, "state": state,
         "at": wearer.moment(record.start_us, record.utc_offset_s),
-        "confidence": record.data.get("confidence", record.quality),
+        "confidence": numbers(record.data).get("confidence", record.quality),
         "history": [
-            {**step, "at": _clock(step.get("at"), record, wearer)}
-            for step in (*(record.data.get("history") or []), *(answered.get("history") or []))
-            if isinstance(step, dict)
+            {**{k: str(step.get(k, "")) for k in ("state", "by")}, "at": _clock(step.get("at"), record, wearer)}
+            for step in (*_steps(record.data), *_steps(answered))
         ],
-        "note": answered.get("note") or record.data.get("note", ""),
-        "actions": ACTIONS.get(state, ()) if record.kind == "fall" else (),
+        "note": str(answered.get("note") or record.data.get("note") or ""),
+        "actions": (ACTIONS if record.kind == "fall" else OTHER_ACTIONS).get(state, ()),
         "device": record.device_id,
     }  # fmt: skip
+
+
+def _steps(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps of a history: a client may have written anything there."""
+    history = data.get("history")
+    return [step for step in history if isinstance(step, dict)] if isinstance(history, list) else []
 
 
 def _clock(at: Any, record: Record, wearer: Wearer) -> str:

@@ -42,7 +42,7 @@ def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
         "recent": [
             {
                 "at": wearer.moment(r.start_us, r.utc_offset_s), "kind": str(r.data.get("value", "")),
-                "reason": {str(k): v for k, v in dict(r.data.get("reason") or {}).items()},
+                "reason": queries.reason_of(r),
             }
             for r in queries.latest(conn, wearer.user_id, ["reminder"], SHOWN)
         ],

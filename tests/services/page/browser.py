@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,12 @@ def axe_source() -> str:
 
 
 @contextmanager
-def chromium(width: int, height: int = 900, *, javascript: bool = True) -> Iterator[webdriver.Chrome]:
-    """Run a headless Chromium of that window size."""
+def chromium(
+    width: int, height: int = 900, *, javascript: bool = True, downloads: Path | None = None, flags: Sequence[str] = ()
+) -> Iterator[webdriver.Chrome]:
+    """Run a headless Chromium of that window size; what it downloads goes to `downloads`."""
     options = webdriver.ChromeOptions()
-    for flag in (*FLAGS, f"--window-size={width},{height}"):
+    for flag in (*FLAGS, f"--window-size={width},{height}", *flags):
         options.add_argument(flag)
     options.binary_location = str(shutil.which("chromium"))
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
@@ -51,6 +53,9 @@ def chromium(width: int, height: int = 900, *, javascript: bool = True) -> Itera
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
         )
+        if downloads is not None:
+            allowed = {"behavior": "allow", "downloadPath": str(downloads)}
+            driver.execute_cdp_cmd("Browser.setDownloadBehavior", allowed)
         yield driver
     finally:
         driver.quit()
@@ -65,6 +70,16 @@ def sign_in(driver: webdriver.Chrome, url: str, name: str, secret: str) -> None:
     driver.find_element(By.NAME, "secret").send_keys(secret)
     driver.find_element(By.CSS_SELECTOR, "main form button").click()
     WebDriverWait(driver, 10).until(lambda d: "/login" not in d.current_url)
+
+
+def downloaded(driver: webdriver.Chrome, folder: Path, patience_s: float) -> Path:
+    """Return the file that arrives in `folder`, once it is whole."""
+
+    def whole(_: webdriver.Chrome) -> Path | None:
+        found = [p for p in folder.iterdir() if p.suffix != ".crdownload" and not p.name.startswith(".")]
+        return found[0] if len(found) == 1 and not list(folder.glob("*.crdownload")) else None
+
+    return WebDriverWait(driver, patience_s).until(whole)
 
 
 def severe(driver: webdriver.Chrome) -> list[str]:
