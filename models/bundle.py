@@ -38,6 +38,9 @@ class TensorSpec:
         ``float32`` or ``int8``.
     scale, zero_point : float, int
         real = scale * (stored - zero_point); 1 and 0 for float.
+    columns : tuple of int
+        Of an input: which columns (last axis) of the task's array the file takes; empty for all. A bundle for fewer
+        sensors takes the same windows as the others.
     """
 
     name: str
@@ -45,13 +48,14 @@ class TensorSpec:
     dtype: str = "float32"
     scale: float = 1.0
     zero_point: int = 0
+    columns: tuple[int, ...] = ()
 
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> TensorSpec:
         """Return the spec in a card's entry."""
         return cls(
             str(entry["name"]), tuple(int(n) for n in entry["shape"]), str(entry["dtype"]),
-            float(entry["scale"]), int(entry["zero_point"]),
+            float(entry["scale"]), int(entry["zero_point"]), tuple(int(n) for n in entry.get("columns", ())),
         )  # fmt: skip
 
     def entry(self) -> dict[str, Any]:
@@ -59,6 +63,7 @@ class TensorSpec:
         return {
             "name": self.name, "shape": list(self.shape), "dtype": self.dtype,
             "scale": self.scale, "zero_point": self.zero_point,
+            **({"columns": list(self.columns)} if self.columns else {}),
         }  # fmt: skip
 
 

@@ -116,6 +116,8 @@ class Model:
                 f"bundle {self.bundle.folder} wants input {spec.name!r}, got {', '.join(sorted(inputs)) or 'none'}"
             )
         value = inputs[spec.name]
+        if spec.columns and value.shape[-1] > max(spec.columns):
+            value = value[..., list(spec.columns)]
         if value.shape[1:] != spec.shape[1:]:
             raise BundleError(
                 f"input {spec.name!r} of bundle {self.bundle.folder} has shape {spec.shape[1:]} a row, "

@@ -31,7 +31,7 @@ def pruning(
     per_set: Annotated[int | None, typer.Option(help="At most so many recordings of each data set.")] = None,
     max_rows: Annotated[int | None, typer.Option(help="At most so many training rows.")] = None,
     out: Annotated[Path, typer.Option(help="Where result files go.")] = _RESULTS,
-    work: Annotated[Path, typer.Option(help="Where finished jobs are kept, to resume from.")] = _WORK,
+    work: Annotated[Path, typer.Option(help="Where finished jobs are kept, to resume from.")] = _WORK / "pruning",
 ) -> None:
     """
     Methods x rates x seeds on each case; an interrupted sweep goes on where it was.

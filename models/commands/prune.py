@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from models.pruning.target import Pruned
+    from models.run.sensors import SensorSet
 
 
 def prune(
@@ -23,6 +26,8 @@ def prune(
     schedule: Annotated[str, typer.Option(help="one-shot, iterative, constant, polynomial.")] = "one-shot",
     scope: Annotated[str, typer.Option(help="local or global ranking.")] = "global",
     keep: Annotated[str, typer.Option(help="For --method sensors: inputs that stay, with commas.")] = "",
+    power: Annotated[str, typer.Option(help="For a task's sensors: microwatts, as ppg=300,acc=20.")] = "",
+    per_set: Annotated[int | None, typer.Option(help="For a task's sensors: recordings of each data set.")] = None,
     plan: Annotated[Path | None, typer.Option(help="Apply this plan (an edited plan.json) instead.")] = None,
     loss: Annotated[str, typer.Option(help="Keras loss of a saved model.")] = "mse",
     mode: Annotated[str, typer.Option(help="float32, float16, int8 or weight_int8.")] = "float32",
@@ -41,7 +46,8 @@ def prune(
     _one_of("--scope", scope, ("local", "global"))
     _one_of("--schedule", schedule, ("one-shot", "constant", "polynomial", "iterative"))
     asked = (max_bytes, max_latency_us, max_arena_bytes, max_loss, target, plan)
-    if not keep and all(option is None for option in asked):
+    every_set = method == "sensors" and not keep
+    if not keep and not every_set and all(option is None for option in asked):
         raise PruningError(
             "prune needs a target: --max-bytes, --max-latency-us, --max-arena-bytes or --max-loss; or --target with "
             "--method; or --plan"
@@ -51,7 +57,7 @@ def prune(
     from models.pruning.plan import PruningPlan
     from models.pruning.request import Request
     from models.pruning.saved import prune_saved
-    from models.pruning.tasks import prune_task
+    from models.pruning.tasks import prune_sensors, prune_task
 
     kept: Any = tuple(name for name in keep.split(",") if name)
     chosen: Any = {"schedule": schedule, "scope": scope}
@@ -62,11 +68,42 @@ def prune(
         max_bytes, max_latency_us, max_arena_bytes, max_loss, way, target is not None or bool(kept), edited, loss,
         number_format, epochs, seed, round_to, clock,
     )  # fmt: skip
-    if Path(model).suffix in (".keras", ".h5") or Path(model).is_dir():
+    if every_set and not _is_file(model):
+        for line in _sensor_lines(prune_sensors(model, dense, request, out, _watts(power), per_set=per_set)):
+            typer.echo(line)
+        return
+    if _is_file(model):
         found = prune_saved(Path(model), calibration, request, out)
     else:
         found = prune_task(model, dense, request, out)
     _say(found, out)
+
+
+def _is_file(model: str) -> bool:
+    return Path(model).suffix in (".keras", ".h5") or Path(model).is_dir()
+
+
+def _watts(text: str) -> dict[str, float]:
+    """Return microwatts by sensor from ``ppg=300,acc=20``."""
+    from models.pruning.errors import PruningError
+
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    try:
+        return {name.strip(): float(value) for name, _, value in pairs}
+    except ValueError as error:
+        raise PruningError(f"--power must be microwatts by sensor, such as ppg=300,acc=20; got {text!r}") from error
+
+
+def _sensor_lines(found: Sequence[SensorSet]) -> Iterator[str]:
+    from models.pruning.report import number
+
+    for one in found:
+        name = " + ".join(one.sensors)
+        yield (
+            f"{name:<24} {one.why_not}"
+            if one.why_not
+            else f"{name:<24} figure {number(one.figure)}, {number(one.bytes)} bytes, {number(one.m4f_uj)} uJ predicted"
+        )
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:

@@ -106,8 +106,7 @@ def prune_by(
     if way.method in PARTS:
         plan = _parts(model, way, data)
         small = apply_structure(model, plan, data)
-        if not plan.inputs:
-            train(small, [], model)
+        train(small, [], None if plan.inputs else model)  # the parent cannot teach from inputs that are gone
         return small, plan
     return _units(model, way, data, train, measure)
 

@@ -112,4 +112,5 @@ def _dask_client(address: str) -> Any:
         from distributed import Client
     except ImportError as error:
         raise MissingExtraError("--cluster needs Dask; install it with: pip install 'wristwise[cluster]'") from error
-    return Client(address, timeout="10s")
+    make: Any = Client  # its types differ from release to release
+    return make(address, timeout="10s")

@@ -1,7 +1,10 @@
 """Pruning the network of a task: what `wristwise prune TASK` does."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from models.pruning.cases import Case, task_case
 from models.pruning.errors import PruningError
@@ -9,6 +12,9 @@ from models.pruning.guard import ClinicalGuard
 from models.pruning.request import Request, prune_case
 from models.pruning.saved import front_of, load_model, write_outcome
 from models.pruning.target import Pruned
+
+if TYPE_CHECKING:
+    from models.run.sensors import SensorSet
 
 # A class may be missed this much more often, a third of the range err this share more, before a prune is refused.
 _CLASS_MARGIN, _VALUE_MARGIN = 0.03, 0.10
@@ -39,6 +45,42 @@ def prune_task(name: str, dense: Path | None, request: Request, out: Path) -> Pr
         found, front_of(found, model, case.error), case.representative(), request.mode, name.replace("-", "_"), out
     )
     return found
+
+
+def prune_sensors(
+    name: str, dense: Path | None, request: Request, out: Path, power_uw: Mapping[str, float], *, per_set: int | None
+) -> list[SensorSet]:
+    """
+    Write a bundle of a task for every set of sensors, judged on a quarter of the subjects; see `sensor_bundles`.
+
+    Parameters
+    ----------
+    per_set : int, optional
+        At most so many recordings of each data set.
+    """
+    from data.location import data_root
+    from models.networks.registry import recipe
+    from models.run import stages
+    from models.run.loading import licences, load
+    from models.run.sensors import sensor_bundles
+    from models.training.folds import subject_folds
+
+    chosen = recipe(name)
+    recordings = load(chosen, data_root(), per_set=per_set)
+    train, test = next(iter(subject_folds([r.subject for r in recordings], 4, request.seed)))
+    inside = [r for r, use in zip(recordings, train, strict=True) if use]
+    outside = [r for r, use in zip(recordings, test, strict=True) if use]
+    if dense is not None:
+        model = load_model(dense)
+    else:
+        examples = chosen.examples(inside, seed=request.seed)
+        model = stages.train(chosen, examples, seed=request.seed, epochs=chosen.epochs)
+    card = {
+        "training": {"data_sets": licences(inside), "subjects": sorted({f"{r.dataset}/{r.subject}" for r in inside})}
+    }
+    return sensor_bundles(
+        chosen, model, inside, outside, out, seed=request.seed, epochs=request.epochs, power_uw=power_uw, card=card
+    )
 
 
 def case_named(name: str, **options: Any) -> Case:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,17 +135,24 @@ def _fit_sparse(
     return train_sparse(model, schedule, fit)[0]
 
 
-def export(recipe: Recipe, model: KerasModel, examples: Examples, mode: str | None = None) -> bytes:
-    """Return the `.tflite` file of `model` in the recipe's mode (or `mode`), past the gate."""
+def export(
+    recipe: Recipe, model: KerasModel, examples: Examples, mode: str | None = None,
+    columns: Mapping[str, tuple[int, ...]] | None = None,
+) -> bytes:  # fmt: skip
+    """
+    Return the `.tflite` file of `model` in the recipe's mode (or `mode`), past the gate.
+
+    `columns` says, by input, which columns of the examples a model for fewer sensors takes.
+    """
     from models.export.convert import to_tflite
     from models.export.gate import run_gate
 
     if recipe.sequence:
         model = stepwise(model)
     chosen: Any = mode or recipe.export_mode
-    rows = rows_of(recipe, examples, N_REPRESENTATIVE) if chosen == "int8" else None
+    rows = _picked(rows_of(recipe, examples, N_REPRESENTATIVE), columns) if chosen == "int8" else None
     data = to_tflite(model, chosen, rows)
-    report = run_gate(data, model, rows_of(recipe, examples, 16))
+    report = run_gate(data, model, _picked(rows_of(recipe, examples, 16), columns))
     report.raise_if_refused()
     return report.tflite
 
@@ -156,6 +164,12 @@ def rows_of(recipe: Recipe, examples: Examples, n: int) -> dict[str, NDArray[np.
     first = int(examples.weight[0]) // 2
     steps = {name: value[0, first : first + n, None] for name, value in examples.inputs.items()}
     return steps | {f"{name}{REVERSED}": value[::-1] for name, value in steps.items()}
+
+
+def _picked(
+    rows: dict[str, NDArray[np.float32]], columns: Mapping[str, tuple[int, ...]] | None
+) -> dict[str, NDArray[np.float32]]:
+    return {n: v[..., list(columns[n])] if columns and n in columns else v for n, v in rows.items()}
 
 
 def representative(examples: Examples, n: int) -> dict[str, NDArray[np.float32]]:
@@ -199,13 +213,14 @@ def _spec(detail: Mapping[str, Any]) -> TensorSpec:
 
 def bundle(
     recipe: Recipe, tflite: bytes, examples: Examples, recordings: Sequence[Recording], folder: Path,
-    card: Mapping[str, Any],
+    card: Mapping[str, Any], columns: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Bundle:  # fmt: skip
     """
     Write the bundle of a trained file: its decoder's config fitted on `recordings` (training ones only), its check
-    rows, its card.
+    rows, its card; `columns` as for `export`.
     """
     inputs, outputs = tensor_specs(tflite)
+    inputs = tuple(replace(spec, columns=(columns or {}).get(spec.name, ())) for spec in inputs)
     rows = rows_of(recipe, examples, N_CHECK)
 
     def write(where: Path, config: Mapping[str, Any], check: Mapping[str, NDArray[np.float32]]) -> Bundle:
