@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from benchmarks.disturbances import disturbed
 from data.recording import Recording
@@ -91,6 +92,14 @@ def measure(
     disturbance : str, optional
         Of `benchmarks.disturbances`, laid over each record.
     """
+    # One thread each: the processor's seconds of several would be added up, waiting and all.
+    with threadpool_limits(1):
+        return _measured(detector, recordings, passes, disturbance)
+
+
+def _measured(
+    detector: Detector, recordings: Sequence[Recording], passes: int, disturbance: str | None
+) -> dict[str, Any]:
     counts, failed, length, taken = np.zeros(3, np.int64), 0, 0.0, 0.0
     for number, recording in enumerate(recordings):
         ecg = recording.require("ecg")

@@ -37,9 +37,14 @@ class Scorer:
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the log odds that each row is a beat, shape (n,), from features (n, n_features)."""
-        x = np.clip((features[:, list(self.columns)] - self.mean) / self.deviation, -_CLIP, _CLIP)
+        x = features[:, list(self.columns)]
+        x -= self.mean
+        x /= self.deviation
+        np.clip(x, -_CLIP, _CLIP, out=x)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = np.maximum(x @ weight + bias, 0.0)
+            x = x @ weight
+            x += bias
+            np.maximum(x, 0.0, out=x)
         return np.asarray((x @ self.weights[-1] + self.biases[-1])[:, 0], np.float32)
 
 
