@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,6 +125,7 @@ class SleepRecipe:
         y = np.eye(4, dtype=np.float32)[stages]
         return {INPUT: x, f"{INPUT}_reversed": x[:, ::-1]}, {OUTPUT: y, BACKWARD: y[:, ::-1]}
 
+    sensors: ClassVar = {"motion": ("counts", "acc_x", "acc_y", "acc_z"), "hr": ("hr",)}
     error_unit = "1 - kappa of four stages, decoded from both readers"
 
     def error(self, outputs: Sequence[Array], targets: Sequence[Array]) -> float:
