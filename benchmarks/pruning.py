@@ -3,6 +3,7 @@ Methods of pruning x rates x seeds on the tasks' networks; tf_keras.applications
 
     python -m benchmarks.pruning            every sweep (resumes), then the goals and docs/pruning.md
     python -m benchmarks.pruning --goals    only the goals and the page, from the result files that are there
+    python -m benchmarks.pruning --asked    only what one call asks for: a target met, a bundle a set of sensors
 """
 
 from __future__ import annotations
@@ -26,13 +27,21 @@ TASKS = ("fall-detection", "heart-rate", "sleep-staging")
 RECURRENT = ("lstm", "bilstm", "sleep-staging")
 
 
+# One heart-rate bin is 1.5 BPM, so that 0.067 bins are 0.1 BPM.
+TARGET = ("heart-rate", "--max-bytes", "20000", "--max-latency-us", "50", "--max-loss", "0.067", "--epochs", "3")
+SENSORS = ("sleep-staging", "--method", "sensors", "--epochs", "4")
+WORK = ROOT / "runs" / "bench" / "asked"
+
+
 def main() -> int:
     """Run what is missing and write goals and page."""
-    if "--goals" not in sys.argv:
+    if "--goals" not in sys.argv and "--asked" not in sys.argv:
         for case in (*TASKS, *REPRESENTATIVES):
-            _run("pruning", case)
-        _run("applications")
-    goals = _goals_of(TASKS) + application_goals(_read(RESULTS / "applications.json"))
+            _run("bench", "pruning", case)
+        _run("bench", "applications")
+    if "--goals" not in sys.argv:
+        asked()
+    goals = _goals_of(TASKS) + asked_goals() + application_goals(_read(RESULTS / "applications.json"))
     RESULT.write_text(json.dumps({"goals": goals}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     toys = {"goals": _goals_of(REPRESENTATIVES)}
     TOYS.write_text(json.dumps(toys, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -46,7 +55,41 @@ def _goals_of(cases: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _run(*arguments: str) -> None:
-    subprocess.run([sys.executable, "wristwise.py", "bench", *arguments], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "wristwise.py", *arguments], cwd=ROOT, check=True)
+
+
+def asked() -> None:
+    """Run the two calls of `wristwise prune` whose answers stand in the tables, and keep their reports."""
+    for arguments, report, kept in ((TARGET, "report.json", "target"), (SENSORS, "sensors.json", "sensors")):
+        folder = WORK / arguments[0]
+        if not (folder / report).is_file():
+            _run("prune", *arguments, "--out", str(folder))
+        entry = {"command": _line(arguments)} | _read(folder / report)
+        for long in ("curves", "front", "plan", "gate"):
+            entry.pop(long, None)
+        (RESULTS / f"{kept}_{arguments[0].replace('-', '_')}.json").write_text(json.dumps(entry, indent=1) + "\n")
+
+
+def _line(arguments: Sequence[str]) -> str:
+    return "wristwise prune " + " ".join(arguments)
+
+
+def asked_goals() -> list[dict[str, Any]]:
+    """Return whether one call met bytes, latency and loss together."""
+    path = RESULTS / "target_heart_rate.json"
+    if not path.is_file():
+        return []
+    entry = _read(path)
+    size, rise = entry["measured"], entry["loss"]["pruned"] - entry["loss"]["dense"]
+    return [
+        {
+            "goal": "heart-rate: one call, prune to a size, a latency and a loss",
+            "target": "≤ 20 KB, ≤ 50 us, ≤ 0.1 BPM worse",
+            "measured": f"{size['bytes']:.0f} B, {size['latency_us']:.1f} us, {1.5 * rise:+.2f} BPM",
+            "reached": size["bytes"] <= 20_000 and size["latency_us"] <= 50 and rise <= 0.067,
+            "command": entry["command"],
+        }
+    ]
 
 
 def _read(path: Path) -> dict[str, Any]:

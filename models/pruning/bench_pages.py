@@ -53,6 +53,8 @@ def write_pages(results: Path, docs: Path) -> list[Path]:
     applications = results / "applications.json"
     if applications.is_file():
         parts += application_lines(json.loads(applications.read_text(encoding="utf-8")))
+    for path in sorted(results.glob("sensors_*.json")):
+        parts += sensor_lines(json.loads(path.read_text(encoding="utf-8")))
     parts += claim_lines(entries)
     start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
     page.write_text(text[:start] + "\n\n" + "\n".join(parts) + "\n" + text[end:], encoding="utf-8")
@@ -211,6 +213,22 @@ def application_lines(entry: dict[str, Any]) -> list[str]:
             f"| {r['name']} | {'yes' if r['works'] else 'no'} | {number(r['parameters_before'])} | "
             f"{number(r['parameters_after'])} | {off} | {r['seconds']:.1f} | {r['reason']} |"
         )
+    return [*lines, ""]
+
+
+def sensor_lines(entry: dict[str, Any]) -> list[str]:
+    """Return the trade of the sets of sensors of one task."""
+    lines = [
+        f"## {entry['task']}: a bundle for every set of sensors",
+        "",
+        f"{entry['figure']} on other people, all other channels taken away. `{entry['command']}`",
+        "",
+        f"| sensors | {entry['figure']} | bytes | us here | M4F us | M4F uJ |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for one in entry["sets"]:
+        cells = [number(one[k]) for k in ("figure", "bytes", "latency_us", "m4f_us", "m4f_uj")]
+        lines.append(f"| {' + '.join(one['sensors'])} | {one['why_not'] or ' | '.join(cells)} |")
     return [*lines, ""]
 
 
