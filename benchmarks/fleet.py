@@ -15,15 +15,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from benchmarks.service_ingest import family, resident_mb
 from data.synthetic.wearer import wearer
 from services.commands.fleet import sentence
 from services.store import accounts
 from services.store.migrate import open_store
+from services.sync.processes import die_with_parent
 from services.watch import Companion, DeviceProfile, RunOptions
 from services.watch.fleet import Fleet, FleetOptions, FleetReport
 
@@ -42,9 +45,8 @@ class Server:
     pid: int
 
     def memory_mb(self) -> float:
-        """Resident memory of the process and its children."""
-        family = [self.pid, *(int(p) for p in _children(self.pid))]
-        return sum(_resident_kb(pid) for pid in family) / 1024.0
+        """The most resident memory that any of the service's processes ever had."""
+        return resident_mb(family(self.pid))
 
 
 @contextmanager
@@ -61,7 +63,8 @@ def serving(folder: Path) -> Iterator[Server]:
     env = {**os.environ, "WRISTWISE_RATE_PER_MINUTE": "0", "WRISTWISE_SIGNIN_PER_MINUTE": "0"}
     env |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "wristwise", "serve", "--data", str(folder), "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=env)
+    # A benchmark that is killed leaves no server behind.
+    process = subprocess.Popen(command, cwd=ROOT, env=env, preexec_fn=partial(die_with_parent, os.getpid()))
     url = f"http://127.0.0.1:{port}"
     companions = [Companion(url, name, secret) for name, secret in pairs]
     try:
@@ -75,7 +78,7 @@ def serving(folder: Path) -> Iterator[Server]:
 
 
 def run(options: FleetOptions) -> tuple[FleetReport, float]:
-    """Return how a fresh server did, and the resident memory of its processes in MB at the end."""
+    """Return how a fresh server did, and the most memory in MB that one of its processes had."""
     worn = wearer(["ppg", "acc_x", "acc_y", "acc_z"], seconds=600.0, seed=0)
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server:
         fleet = Fleet(server.url, worn, server.companions, options)
@@ -109,7 +112,7 @@ def sustain(watches: int, minutes: float) -> dict[str, Any]:
         "goal": f"ingest of {watches:,} watches at real rate for {minutes:g} min, worker beside the API",
         "target": "kept up", "reached": kept_up,
         "measured": f"{'kept up' if kept_up else 'fell behind'}, p99 {report.p99_ms:.0f} ms, "
-        f"latest upload {report.lag_s:.1f} s late",
+        f"latest upload {report.lag_s:.1f} s late, largest process {memory_mb:.0f} MB ({_busy()})",
         "command": f"{COMMAND} sustain", "memory_mb": round(memory_mb), "report": report.body(),
     }  # fmt: skip
 
@@ -121,7 +124,8 @@ def come_back(watches: int, hours: float) -> dict[str, Any]:
     print(sentence(report))
     return {
         "goal": f"{watches} watches come back after {hours:g} h offline (chunks of 5 min): drained",
-        "target": "≤ 120 s", "measured": f"{report.seconds:.0f} s, {report.bytes_sent / 1e6:.0f} MB; {_busy()}",
+        "target": "≤ 120 s", "measured": f"{report.seconds:.0f} s for {report.bytes_sent / 1e6:.0f} MB, "
+        f"largest process {memory_mb:.0f} MB ({_busy()})",
         "reached": report.seconds <= 120 and report.complete == report.watches,
         "command": f"{COMMAND} come-back", "memory_mb": round(memory_mb), "report": report.body(),
     }  # fmt: skip
@@ -165,17 +169,6 @@ def _wait(url: str) -> None:
         except httpx.HTTPError:
             time.sleep(0.1)
     raise SystemExit(f"no service at {url} after 30 s")
-
-
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
-def _resident_kb(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1])
-    return 0
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from unittest import mock
 import httpx
 
 from benchmarks.pulse_task import pulse_ability
-from benchmarks.service_store import SECRET, SeededWatch, empty_store, live_state, packed, write_result
+from benchmarks.service_store import SECRET, SeededWatch, empty_store, goal, live_state, packed, write_result
 from services.store import accounts, failpoints, jobs
 from services.store.migrate import open_store
 from services.store.store import Store
@@ -326,13 +326,24 @@ def main() -> None:
             "killed_at_failpoints": outcome["failpoint"], **judge(url, outcome, folder),
             "seconds": round(time.monotonic() - started, 1),
         }  # fmt: skip
+    bad = ("refused", "streams_that_differ", "records_lost", "records_too_many", "records_that_differ", "feed_lost",
+           "feed_too_many", "jobs_left")  # fmt: skip
+    wrong, names = sum(result[name] for name in bad), {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+    result["goals"] = [
+        goal(
+            f"acknowledged data lost, doubled or left undone over {result['kill_9'] + result['killed_at_failpoints']} "
+            f"deaths of 2 API and 2 worker processes, {names[options.store]}",
+            "0 over ≥ 200",
+            f"{wrong} over {result['acknowledged_batches']} batches and {result['records']} records",
+            wrong == 0 and result["kill_9"] + result["killed_at_failpoints"] >= 200,
+            f"python -m benchmarks.service_crash --store {options.store} --kills {options.kills}",
+        )
+    ]
     if options.no_result:
         print(json.dumps(result))
     else:
         write_result(f"service_crash_{options.store}", result)
-    bad = ("refused", "streams_that_differ", "records_lost", "records_too_many", "records_that_differ", "feed_lost",
-           "feed_too_many", "jobs_left")  # fmt: skip
-    sys.exit(1 if any(result[name] for name in bad) else 0)
+    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":

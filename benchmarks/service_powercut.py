@@ -28,7 +28,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.pulse_task import pulse_ability
-from benchmarks.service_store import SECRET, SeededWatch, live_state, packed, write_result
+from benchmarks.service_store import SECRET, SeededWatch, goal, live_state, packed, write_result
 from services.store import accounts, jobs
 from services.store.migrate import open_store
 from services.store.store import Store
@@ -196,11 +196,19 @@ def main() -> None:
         service(*options.child, list(range(CLIENTS)), options.batches)
     with tempfile.TemporaryDirectory(prefix="wristwise-cut-") as name:
         result = cut_many(Path(name), options.cuts, options.batches, random.Random(options.seed))
+    wrong = sum(result[k] for k in ("unsound", "lost", "differs", "jobs_left"))
+    result["goals"] = [
+        goal(
+            f"the same under {result['cuts']} power cuts (torn and reordered writes), SQLite", "0 over ≥ 200",
+            f"{wrong} over {result['acknowledged_batches']} batches", wrong == 0 and result["cuts"] >= 200,
+            f"python -m benchmarks.service_powercut --cuts {options.cuts}",
+        )
+    ]  # fmt: skip
     if options.no_result:
         print(result)
     else:
         write_result("service_powercut", result)
-    sys.exit(1 if any(result[k] for k in ("unsound", "lost", "differs", "jobs_left")) else 0)
+    sys.exit(1 if wrong else 0)
 
 
 def cut_many(folder: Path, cuts: int, batches: int, rng: random.Random) -> dict[str, Any]:

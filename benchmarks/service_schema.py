@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from benchmarks.pulse_task import pulse_ability
-from benchmarks.service_store import SECRET, empty_store, write_result
+from benchmarks.service_store import SECRET, empty_store, goal, write_result
 from services.store import accounts
 from services.store.migrate import open_store
 from services.sync.config import Settings
@@ -67,12 +67,20 @@ def main() -> None:
         print(text)
     cases = [int(n) for n in re.findall(r"(\d+) generated", text)]
     if not options.no_result:
+        failures, errors = len(re.findall(r"^_+ .* _+$", text, re.M)), text.count("Server error")
+        command = f"python -m benchmarks.service_schema --store {options.store}"
+        name = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[options.store]
         write_result(
             f"service_schema_{options.store}",
             {
-                "store": options.store, "cases": sum(cases), "failures": len(re.findall(r"^_+ .* _+$", text, re.M)),
-                "server_errors": text.count("Server error"), "exit_codes": codes,
-                "seconds": round(time.monotonic() - started, 1),
+                "store": options.store, "cases": sum(cases), "failures": failures, "server_errors": errors,
+                "exit_codes": codes, "seconds": round(time.monotonic() - started, 1),
+                "goals": [
+                    goal(
+                        f"schemathesis over the whole OpenAPI, {name}", "no failure, no 5xx",
+                        f"{failures} failures, {errors} server errors in {sum(cases):,} cases", not any(codes), command,
+                    )
+                ],
             },
         )  # fmt: skip
     sys.exit(max(codes))

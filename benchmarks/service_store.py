@@ -129,6 +129,16 @@ def live_state(store: Store, user_id: int) -> dict[str, Any]:
     return store.read(read)
 
 
+def goal(text: str, target: str, measured: str, reached: bool | None, command: str) -> dict[str, Any]:
+    """Return one row of a result's goals; `benchmarks.tables` shows them."""
+    return {"goal": text, "target": target, "measured": measured, "reached": reached, "command": command}
+
+
+def load_average() -> list[float]:
+    """Return how busy this machine was, for the reader of a figure that hangs on the clock."""
+    return [round(value, 1) for value in os.getloadavg()]
+
+
 def write_result(name: str, result: dict[str, Any]) -> None:
     """Write a result file, and print it."""
     RESULTS.mkdir(exist_ok=True)
