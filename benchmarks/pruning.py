@@ -126,11 +126,13 @@ def _goal(
     best = min(fine or links[1:], key=lambda r: r[key])
     ratio = dense["gzip" if key == "container" else key] / best[key]
     harmless, undecided = judged[best["method"]]
+    floor = entry.get("floor_us") if key == "latency_us" and wanted else None
+    told = "" if floor is None else f" (LiteRT's floor {floor:.1f} of {dense[key]:.1f} us)"
     remark = "" if harmless else ", seeds disagree" if undecided else ", worse"
     return {
         "goal": title,
         "target": "–" if wanted is None else f"≥ {wanted}×",
-        "measured": f"{ratio:.1f}×, {best['mode']}; error {dense['error']:.3g} {best['rise']:+.2g}{remark}",
+        "measured": f"{ratio:.1f}×{told}, {best['mode']}; error {dense['error']:.3g} {best['rise']:+.2g}{remark}",
         "interval": _span(best),
         "reached": None if wanted is None else bool(fine) and ratio >= wanted,
         "command": entry["command"],

@@ -21,6 +21,8 @@ _T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
 
 def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, out: Path) -> Path:
     """Measure the dense parents, make the tables that are made once, and write ``pruning_<case>.json``."""
+    from models.export.measure import latency_us
+    from models.export.probes import conv_probe
     from models.pruning.bench import case_of, dense_parent, measured
     from models.pruning.bench_parts import extra_tables
     from models.pruning.report import without_nan
@@ -37,6 +39,7 @@ def write_result(jobs: Sequence[Job], rows: list[dict[str, Any]], folder: Path, 
         "epochs": {"dense": subject.epochs, "recovery": subject.recover_epochs},
         "notes": dict(subject.notes),
         "versions": {p: version(p) for p in ("tensorflow", "tf_keras", "ai-edge-litert", "numpy")},
+        "floor_us": round(latency_us(conv_probe(1, 1, 1, 1, "float32"), 2000), 2),  # one operator on one number
         "dense": [{"seed": s} | measured(dense_parent(subject, s, folder), subject) for s in seeds],
         "rows": rows,
         **extra_tables(subject, folder, seeds, rates),
