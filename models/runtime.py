@@ -14,7 +14,9 @@ from models.bundle import Bundle, TensorSpec
 from models.chatter import without_chatter
 from pipelines.task import Outputs, Windows
 
-RuntimeName = Literal["litert", "micro"]
+# "exact" is LiteRT with its own kernels, which scale int8 sums in fixed point as the watch's do; XNNPACK's, which it
+# takes by default ("litert"), scale them in floating point and land one step beside in some values of a hundred.
+RuntimeName = Literal["litert", "exact", "micro"]
 # A sequence model may read its sequence from the end too: such an input is the one before this ending, reversed, and
 # an output that ends so comes back in the order of time. Steps that were not yet sensed cannot be read: such an
 # output means something only once the sequence is whole.
@@ -25,9 +27,13 @@ def runtime_name(name: str) -> RuntimeName:
     """Return `name` if it is a runtime; else raise `BundleError` that lists them."""
     if name == "micro":
         return "micro"
+    if name == "exact":
+        return "exact"
     if name == "litert":
         return "litert"
-    raise BundleError(f"there is no runtime {name!r}; there are: litert (servers, phones) and micro (the watch)")
+    raise BundleError(
+        f"there is no runtime {name!r}; there are: litert (fastest), exact (as the watch rounds) and micro (the watch)"
+    )
 
 
 class _Backend(Protocol):
@@ -46,7 +52,7 @@ class Model:
     Parameters
     ----------
     bundle : Bundle
-    runtime : {"litert", "micro"}
+    runtime : {"litert", "exact", "micro"}
     """
 
     def __init__(self, bundle: Bundle, runtime: RuntimeName = "litert") -> None:
@@ -129,7 +135,7 @@ class Model:
 
     def _backend(self) -> _Backend:
         if not hasattr(self._local, "backend"):
-            make = {"litert": _LiteRT, "micro": _Micro}[self.runtime]
+            make = {"litert": _LiteRT, "exact": _Exact, "micro": _Micro}[self.runtime]
             self._local.backend = make(self.bundle.model, len(self._outputs))
         backend: _Backend = self._local.backend
         return backend
@@ -152,13 +158,17 @@ def dequantise(spec: TensorSpec, value: NDArray[Any]) -> NDArray[np.float32]:
 
 class _LiteRT:
     def __init__(self, model: bytes, _n_outputs: int) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
         with without_chatter():
-            self._interpreter = Interpreter(model_content=model, num_threads=1)
+            self._interpreter = self._open(model)
             self._interpreter.allocate_tensors()
         self._in = [d["index"] for d in self._interpreter.get_input_details()]
         self._out = [d["index"] for d in self._interpreter.get_output_details()]
+
+    @staticmethod
+    def _open(model: bytes) -> Any:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter(model_content=model, num_threads=1)
 
     def reset(self) -> None:
         self._interpreter.reset_all_variables()
@@ -168,6 +178,15 @@ class _LiteRT:
             self._interpreter.set_tensor(index, value)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._out]
+
+
+class _Exact(_LiteRT):
+    @staticmethod
+    def _open(model: bytes) -> Any:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        return Interpreter(model_content=model, num_threads=1, experimental_op_resolver_type=kernels)
 
 
 class _Micro:

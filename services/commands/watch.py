@@ -34,7 +34,7 @@ def watch(
     edge: Annotated[bool, typer.Option("--edge", help="Infer on the wrist; raw signals stay there.")] = False,
     infer: Annotated[bool, typer.Option("--infer", help="Infer on the wrist too; compare with the server.")] = False,
     model_key: Annotated[str, typer.Option(help="Maker's Ed25519 key, hexadecimal: models over the air.")] = "",
-    runtime: Annotated[str, typer.Option(help="What runs the models on the wrist: litert or micro.")] = "litert",
+    runtime: Annotated[str, typer.Option(help="What runs the models on the wrist: exact, micro or litert.")] = "exact",
     seed: Annotated[int, typer.Option(help="Decides faults, jitter and the synthetic wearer.")] = 0,
     minutes: Annotated[float, typer.Option(help="Length of the synthetic recording.")] = 10.0,
     state: Annotated[Path | None, typer.Option(help="Folder that keeps outbox and tokens between runs.")] = None,

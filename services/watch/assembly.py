@@ -49,8 +49,9 @@ class RunOptions:
         Only estimates leave the wrist.
     infer : bool
         Infer on the wrist too, though raw signals are sent: for comparison with the server.
-    runtime : {"litert", "micro"}
-        What runs the models on the wrist.
+    runtime : {"exact", "micro", "litert"}
+        What runs the models on the wrist: LiteRT with kernels that round as a watch's do (and as the server's),
+        tflite-micro itself, or LiteRT's fastest.
     tasks : tuple of str
         What the wrist infers.
     model_key : str
@@ -80,7 +81,7 @@ class RunOptions:
     faults: FaultPlan | None = None
     edge: bool = False
     infer: bool = False
-    runtime: RuntimeName = "litert"
+    runtime: RuntimeName = "exact"
     tasks: tuple[str, ...] = LIVE_TASKS
     model_key: str = ""
     state_dir: Path | None = None

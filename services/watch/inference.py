@@ -17,7 +17,8 @@ from pipelines.registry import TASKS
 from pipelines.stream import WindowStream
 from pipelines.task import Decoder, Estimate, Task
 
-# What a wrist can do as samples come; sleep is judged when a night is whole, by the server.
+# What a wrist does as samples come. It can stage sleep, too ("sleep-staging"), from what was before each epoch; the
+# server judges a night once it is whole, and better.
 LIVE_TASKS = ("heart-rate", "fall-detection", "activity", "steps")
 # After so long a hole a decoder starts afresh: what was before it says nothing of now. The service's rule too.
 HOLE_S = 30.0
@@ -66,7 +67,14 @@ class _Line:
         return channel.slice(float(first), float(last) + 0.5 / channel.fs_hz)
 
     def starts(self, channels: Mapping[str, Channel]) -> list[float]:
-        """Return the times in `channels` at which a new stretch begins: after a hole in a required channel."""
+        """Return the times in `channels` at which a new stretch begins: after a hole in a required channel.
+
+        A task that requires none can bridge any hole, and begins once, with the first sample of whatever it can use.
+        """
+        if not any(spec.required for spec in self.task.channels):
+            sensed = [c.times()[np.isfinite(c.samples)] for c in channels.values()]
+            firsts = [float(times[0]) for times in sensed if times.size]
+            return [min(firsts)] if firsts and self.stream is None else []
         found: set[float] = set()
         for spec in self.task.channels:
             if not spec.required or spec.name not in channels:
@@ -88,7 +96,7 @@ class OnWatch:
     ----------
     tasks : iterable of str
         Names of tasks; one whose channels this watch lacks, or which has no shipped bundle, is left out.
-    runtime : {"litert", "micro"}
+    runtime : {"exact", "micro", "litert"}
     models : mapping of str to Model, optional
         Models by task instead of the shipped ones (what came over the air, for example).
     """
@@ -96,7 +104,7 @@ class OnWatch:
     def __init__(
         self,
         tasks: Iterable[str] = LIVE_TASKS,
-        runtime: RuntimeName = "litert",
+        runtime: RuntimeName = "exact",
         models: Mapping[str, Model | None] | None = None,
     ) -> None:
         self.tasks, self.runtime = tuple(tasks), runtime

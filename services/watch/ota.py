@@ -64,7 +64,7 @@ class ModelStore:
         What the server is told that this is.
     memory_bytes : int, optional
         Flash and scratch memory for one model.
-    runtime : {"litert", "micro"}
+    runtime : {"exact", "micro", "litert"}
         What tries a new model before it is used.
     """
 
@@ -76,7 +76,7 @@ class ModelStore:
         *,
         device_class: str = "any",
         memory_bytes: int | None = None,
-        runtime: RuntimeName = "litert",
+        runtime: RuntimeName = "exact",
     ) -> None:
         try:
             self._key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))

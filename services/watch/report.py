@@ -73,7 +73,7 @@ class WatchReport:
     tally: Tally
     faults: list[Fault] = field(default_factory=list)
     estimates: list[WristEstimate] = field(default_factory=list)
-    runtime: str = "litert"
+    runtime: str = "exact"
     boots: dict[str, float] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     reminders: list[str] = field(default_factory=list)

@@ -93,4 +93,5 @@ def ability(task: Task, bundle: Bundle | None) -> Ability:
     if bundle is None:
         return Ability(task, None, task.version, {}, retrospective)
     bundle.check_task(task)
-    return Ability(task, Model(bundle), bundle.version, bundle.config, bundle.sequence or retrospective)
+    # "exact": what the watch says of the same samples, the server says too (docs/mock-watch.md).
+    return Ability(task, Model(bundle, "exact"), bundle.version, bundle.config, bundle.sequence or retrospective)
