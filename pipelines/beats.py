@@ -19,9 +19,9 @@ from pipelines.beat_detection.blocks import (
     MIN_RATE_HZ,
     Judged,
     bridge,
+    continued,
     judge,
     judge_with,
-    mirrored,
     settle,
 )  # fmt: skip
 from pipelines.beat_detection.matching import match_beats, rates
@@ -61,7 +61,7 @@ class BeatDetection:
         """
         Judge a finished recording to its end, from window `first` on: also the 3 to 27 s behind the last whole window.
 
-        There the signal's mirror image stands for what would follow, as in `detect_beats`; recordings from 1 s on.
+        There the signal is continued by a pause and its mirror image, as in `detect_beats`; recordings from 1 s on.
         """
         ecg = recording.require("ecg")
         last = int(np.ceil(ecg.end_s / CORE_S - 1e-9)) if ecg.samples.size >= ecg.fs_hz else 0
@@ -179,7 +179,7 @@ class BeatDecoder:
 
 
 def _blocks(ecg: Channel, numbers: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return blocks of the absolute grid, without NaN, and what was sensed; beyond the samples lies their mirror."""
+    """Return blocks of the absolute grid, without NaN, and what was sensed; beyond the samples they are continued."""
     fs, length = ecg.fs_hz, round(BLOCK_S * ecg.fs_hz)
     starts = np.round(numbers * CORE_S * fs).astype(np.intp) - round(BEFORE_S * fs) - round(ecg.t0_s * fs)
     blocks, sensed = np.zeros((numbers.size, length), np.float32), np.zeros((numbers.size, length), bool)
@@ -188,7 +188,7 @@ def _blocks(ecg: Channel, numbers: NDArray[np.intp]) -> tuple[NDArray[np.float32
         if a >= b:
             continue
         clean, here = bridge(ecg.samples[a:b])
-        blocks[k] = mirrored(clean, a - int(start), int(start) + length - b)
+        blocks[k] = continued(clean, a - int(start), int(start) + length - b, fs)
         sensed[k, a - start : b - start] = here
     return blocks, sensed
 

@@ -18,7 +18,7 @@ from pipelines.beat_detection.bands import (
     envelope,
     quiet_level,
 )
-from pipelines.beat_detection.blocks import Judged, bridge, judge, mirrored, peak_samples
+from pipelines.beat_detection.blocks import Judged, bridge, continued, judge, peak_samples
 from pipelines.irregular_rhythm import MIN_BEATS, irregularity_features, probability
 from pipelines.rhythm_scale import MEAN, SPREAD
 
@@ -70,7 +70,7 @@ def strip_inputs(ecg: NDArray[np.floating], fs_hz: float) -> StripInputs:
     Parameters
     ----------
     ecg : ndarray, shape (n_samples,)
-        At most 30 s; shorter is mirrored for the filters' sake, but only its own beats are shown. NaN is bridged.
+        At most 30 s; shorter is continued for the filters' sake, but only its own beats are shown. NaN is bridged.
     fs_hz : float
     """
     own = ecg[: round(STRIP_S * fs_hz)]
@@ -78,7 +78,7 @@ def strip_inputs(ecg: NDArray[np.floating], fs_hz: float) -> StripInputs:
     if own.size < 2 * fs_hz or not sensed.any() or float(np.ptp(clean)) == 0.0:
         return _nothing()
     before, total = round(_PAD_S * fs_hz), round(BLOCK_S * fs_hz)
-    block = mirrored(clean, before, total - before - clean.size)[None, :total]
+    block = continued(clean, before, total - before - clean.size, fs_hz)[None, :total]
     judged = judge(block, fs_hz)
     wave, qrs, sharp = (z[0] for z in band_signals(block, fs_hz, (_WAVE_BAND, QRS_BAND, SHARP_BAND)))
     length_s = clean.size / fs_hz

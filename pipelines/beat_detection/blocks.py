@@ -19,6 +19,7 @@ assert BEFORE_S + CORE_S + AFTER_S == BLOCK_S
 MIN_RATE_HZ = 60.0  # below, the QRS band is no longer in the signal
 _AT_ONCE = 128  # blocks judged together: they stay in the cache, and a day's ECG in bounded memory
 _ROUNDING = 1e-6  # of the largest sample: what float32 leaves of a flat line
+_PAUSE_S, _FADE_S, _LEVEL_S = 0.6, 0.08, 2.0  # behind the end: a pause, how fast it is reached, and its level's span
 _PEAK_S = 0.06  # an R peak is sought so far around the envelope's peak
 _MEAN_S = 0.15  # and measured against the mean of so much to either side
 APART_S = REFRACTORY_S - _PEAK_S  # what two peaks keep of it at least
@@ -129,7 +130,7 @@ def bridge(ecg: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.b
 
 def blocks_of(clean: NDArray[np.float32], fs_hz: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """
-    Return the blocks of a whole signal (a view; mirrored at both ends), and the second at which each core begins.
+    Return the blocks of a whole signal (a view; continued at both ends), and the second at which each core begins.
 
     Shapes (n_blocks, round(BLOCK_S * fs_hz)) and (n_blocks,).
     """
@@ -137,16 +138,30 @@ def blocks_of(clean: NDArray[np.float32], fs_hz: float) -> tuple[NDArray[np.floa
     core_start: NDArray[np.float64] = np.arange(n_blocks, dtype=np.float64) * CORE_S
     before, length = round(BEFORE_S * fs_hz), round(BLOCK_S * fs_hz)
     starts = np.round(core_start * fs_hz).astype(np.intp)
-    padded = mirrored(clean, before, max(0, int(starts[-1]) + length - before - clean.size))
+    padded = continued(clean, before, max(0, int(starts[-1]) + length - before - clean.size), fs_hz)
     step = CORE_S * fs_hz
     if step == round(step):
         return np.lib.stride_tricks.sliding_window_view(padded, length)[:: round(step)][:n_blocks], core_start
     return np.lib.stride_tricks.sliding_window_view(padded, length)[starts], core_start
 
 
-def mirrored(x: NDArray[np.float32], before: int, after: int) -> NDArray[np.float32]:
-    """Return `x` with `before` and `after` samples of its mirror image at the ends (again and again if short)."""
-    return np.pad(x, (before, after), mode="reflect" if x.size > 1 else "edge")
+def continued(x: NDArray[np.float32], before: int, after: int, fs_hz: float) -> NDArray[np.float32]:
+    """
+    Return `x` continued by `before` and `after` samples: a pause at the level of the last seconds, then its mirror.
+
+    Without the pause, a beat just before the end would have its twin just behind it: too close for a heart, and one of
+    the two would go.
+    """
+    if x.size < 2:
+        return np.pad(x, (before, after), mode="edge")
+    pause = round(_PAUSE_S / 2 * fs_hz)
+    near = max(1, round(_LEVEL_S * fs_hz))
+    fade = np.maximum(0.0, 1.0 - np.arange(1, pause + 1) / max(1, round(_FADE_S * fs_hz)))
+    ends = [np.median(part) + (end - np.median(part)) * fade for part, end in ((x[:near], x[0]), (x[-near:], x[-1]))]
+    calm = np.concatenate([ends[0][::-1], x, ends[1]]).astype(np.float32)
+    calm = np.pad(calm, (max(0, before - pause), max(0, after - pause)), mode="reflect")
+    first = max(0, pause - before)
+    return calm[first : first + before + x.size + after]
 
 
 def judge(blocks: NDArray[np.float32], fs_hz: float) -> Judged:

@@ -14,6 +14,7 @@ from data.recording import Recording
 from data.synthetic.ecg import ecg
 from models.evaluate import evaluate, infer
 from pipelines.beat_detection import detect_beats
+from pipelines.beat_detection.matching import match_beats
 from pipelines.beats import TASK
 from pipelines.stream import WindowStream
 from pipelines.task import Windows
@@ -70,6 +71,18 @@ def _with_beats(recording: Recording, beats: np.ndarray) -> Recording:
     channel = recording.channels["ecg"]
     samples = ecg_wave(beats, channel.times()).astype(np.float32)
     return replace(recording, channels={"ecg": replace(channel, samples=samples)})
+
+
+@pytest.mark.parametrize("fs_hz", [128.0, 360.0])
+def test_beats_just_inside_the_ends_of_a_strip_are_found(fs_hz: float) -> None:
+    recording = ecg(seconds=60.0, seed=9, fs_hz=fs_hz)
+    truth, missed = recording.annotations["beats"].t_s, 0
+    for margin_s in np.linspace(0.08, 0.5, 10):
+        own = recording.slice(truth[10] - margin_s, truth[22] + margin_s)
+        met = match_beats(truth[10:23], times_of(own))
+        missed += met.missed.size
+        assert met.extra.size == 0
+    assert missed <= 2
 
 
 def test_beats_of_the_reference_that_nobody_judged_are_missed() -> None:
