@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,9 +56,10 @@ def prune(
     quiet()
     from models.pruning.methods import Way
     from models.pruning.plan import PruningPlan
+    from models.pruning.representatives import REPRESENTATIVES
     from models.pruning.request import Request
     from models.pruning.saved import prune_saved
-    from models.pruning.tasks import prune_sensors, prune_task
+    from models.pruning.tasks import prune_sensors, prune_task, sensor_sets
 
     kept: Any = tuple(name for name in keep.split(",") if name)
     chosen: Any = {"schedule": schedule, "scope": scope}
@@ -68,15 +70,23 @@ def prune(
         max_bytes, max_latency_us, max_arena_bytes, max_loss, way, target is not None or bool(kept), edited, loss,
         number_format, epochs, seed, round_to, clock,
     )  # fmt: skip
-    if every_set and not _is_file(model):
+
+    def once(request: Request, out: Path) -> None:
+        if _is_file(model):
+            found = prune_saved(Path(model), calibration, request, out)
+        else:
+            found = prune_task(model, dense, request, out)
+        _say(found, out)
+
+    if not every_set:
+        once(request, out)
+    elif _is_file(model) or model in REPRESENTATIVES:
+        for kept in sensor_sets(model):
+            own = replace(request, way=replace(way, keep=kept), by_way=True)
+            once(own, out / "+".join(kept))
+    else:
         for line in _sensor_lines(prune_sensors(model, dense, request, out, _watts(power), per_set=per_set)):
             typer.echo(line)
-        return
-    if _is_file(model):
-        found = prune_saved(Path(model), calibration, request, out)
-    else:
-        found = prune_task(model, dense, request, out)
-    _say(found, out)
 
 
 def _is_file(model: str) -> bool:

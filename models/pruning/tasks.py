@@ -83,6 +83,26 @@ def prune_sensors(
     )
 
 
+def sensor_sets(model: str) -> list[tuple[str, ...]]:
+    """
+    Return every set of inputs, but not all, of a saved model or a representative network.
+
+    Raises
+    ------
+    PruningError
+        If it has one input only: sensors that share one are channels, see `plan_structure`.
+    """
+    from itertools import combinations
+
+    from models.pruning.representatives import REPRESENTATIVES
+
+    net = case_named(model).build(0) if model in REPRESENTATIVES else load_model(Path(model))
+    names = list(net.input_names)
+    if len(names) < 2:
+        raise PruningError(f"{model} has one input, {names[0]!r}, so no sensor to switch off; prune its units instead")
+    return [kept for size in range(len(names) - 1, 0, -1) for kept in combinations(names, size)]
+
+
 def case_named(name: str, **options: Any) -> Case:
     """Return the case of a representative network or of a task."""
     from models.pruning.representatives import REPRESENTATIVES, representative_case

@@ -201,3 +201,23 @@ def test_a_lambda_in_a_saved_model_is_named(tmp_path) -> None:
 
     with pytest.raises(PruningError, match=r"net.keras holds a Lambda layer.*built-in layer instead"):
         load_model(tmp_path / "net.keras")
+
+
+def test_without_a_choice_every_set_of_sensors_gets_its_files(tmp_path) -> None:
+    from tests.models.pruning.nets import two_branch
+
+    model = two_branch()
+    rows = dict(zip(model.input_names, inputs_for(model, 20), strict=True))
+    out = dict(zip(model.output_names, answer(model, list(rows.values())), strict=True))
+    model.save(tmp_path / "net.keras")
+    np.savez(tmp_path / "data.npz", **rows, **out)
+    told = ["--calibration", str(tmp_path / "data.npz"), "--method", "sensors", "--epochs", "1"]
+
+    result = run(str(tmp_path / "net.keras"), *told, "--out", str(tmp_path / "sets"))
+
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert {p.name for p in (tmp_path / "sets").iterdir()} == {"acc", "hr"}
+    assert load_model(tmp_path / "sets" / "hr" / "net.keras").input_names == ["hr"]
+    alone = cnn()
+    alone.save(tmp_path / "one.keras")
+    assert "has one input, 'ppg'" in str(run(str(tmp_path / "one.keras"), *told).exception)
