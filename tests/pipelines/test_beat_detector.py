@@ -170,6 +170,20 @@ def test_a_lead_that_comes_off_ends_its_beats() -> None:
     assert match_beats(beats[beats < 44.5], found).missed.size == 0
 
 
+@pytest.mark.parametrize("height_mv", [30.0, 3000.0])
+@pytest.mark.parametrize("how", ["a pulse", "a step", "a rail"])
+def test_an_artefact_costs_the_beats_beside_it_only(how: str, height_mv: float) -> None:
+    samples, beats = made(seed=11)
+    samples, first = samples.copy(), 40 * 250
+    if how == "a rail":
+        samples[first : first + 1000] = height_mv
+    else:
+        samples[first : first + 125 if how == "a pulse" else None] += height_mv
+    found = detect_beats(samples, 250.0).time_s
+    met = match_beats(*(t[(t < 39.5) | (t > 46.0)] for t in (beats, found)))
+    assert (met.extra.size, met.missed.size) == (0, 0)
+
+
 def test_premature_wide_beats_are_beats() -> None:
     rng = np.random.default_rng(7)
     normal = np.arange(0.5, SECONDS - 1.0, 0.8)
