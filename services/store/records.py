@@ -233,8 +233,9 @@ def between(
 
 def count(conn: Connection, user_id: int) -> int:
     """Return how many live records a user has."""
-    query = select(func.count()).where(records.c.user_id == user_id, records.c.deleted.is_(False))
-    return int(conn.execute(query).scalar_one())
+    own = select(func.count()).where(records.c.user_id == user_id)
+    # Two counts of index entries: to look at `deleted` of each would read every row.
+    return int(conn.execute(own).scalar_one()) - int(conn.execute(own.where(records.c.deleted.is_(True))).scalar_one())
 
 
 def describe(record: Record) -> dict[str, Any]:

@@ -169,6 +169,8 @@ records = Table(
     Index("ix_records_kind", "user_id", "kind", "start_us"),
     Index("ix_records_chain", "user_id", "chain_no", "unit",
           sqlite_where=text("chain_no IS NOT NULL"), postgresql_where=text("chain_no IS NOT NULL")),
+    # The few that were deleted: who counts the others takes them off the whole.
+    Index("ix_records_gone", "user_id", "deleted", sqlite_where=text("deleted IS 1"), postgresql_where=text("deleted")),
     Index("ix_records_client", "user_id", "client_record_id",
           sqlite_where=text("client_record_id IS NOT NULL"),
           postgresql_where=text("client_record_id IS NOT NULL")),
