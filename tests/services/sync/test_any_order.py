@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -22,6 +24,8 @@ from tests.services.conftest import SECRET
 from tests.services.dump import dump
 from tests.services.fake_task import pulse_ability
 
+# `python -m benchmarks.service_any_order` runs ten times as many.
+EXAMPLES = int(os.environ.get("WRISTWISE_ANY_ORDER_EXAMPLES", "25"))
 OTHER_BOOT = "22222222-2222-4222-8222-222222222222"
 
 
@@ -82,6 +86,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     folder: Path
     expected: str
+    counted: ClassVar[Counter[str]] = Counter()
 
     @initialize()
     def start(self) -> None:
@@ -94,6 +99,7 @@ class AnyOrder(RuleBasedStateMachine):
         """Sent, or sent again."""
         self.side.send(self.messages[index])
         self.missing.discard(index)
+        self.counted["deliveries"] += 1
 
     @rule(index=st.integers(0, 18), keep=st.randoms(use_true_random=False))
     def deliver_in_another_cut(self, index: int, keep: Any) -> None:
@@ -102,6 +108,7 @@ class AnyOrder(RuleBasedStateMachine):
         chunks = [c for c in batch["chunks"] if keep.random() < 0.5]
         keep.shuffle(chunks)
         self.side.send({**batch, "chunks": chunks})
+        self.counted["deliveries"] += 1
 
     @rule()
     def work(self) -> None:
@@ -114,6 +121,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.side.send(self.messages[index])
         try:
             assert self.side.state() == self.expected
+            self.counted["sequences"] += 1
         finally:
             self.side.store.close()
 
@@ -133,8 +141,7 @@ def expected_state(folder: Path) -> str:
     return state
 
 
-@pytest.mark.parametrize("examples", [25])
-def test_any_order_duplication_and_loss_ends_in_the_same_bytes(examples: int) -> None:
+def test_any_order_duplication_and_loss_ends_in_the_same_bytes(record_property: Callable[[str, object], None]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_template(folder)
@@ -143,7 +150,10 @@ def test_any_order_duplication_and_loss_ends_in_the_same_bytes(examples: int) ->
         run_state_machine_as_test(
             AnyOrder,
             settings=settings(
-                max_examples=examples, stateful_step_count=25, deadline=None, database=None, derandomize=True,
+                max_examples=EXAMPLES, stateful_step_count=25, deadline=None, database=None, derandomize=True,
                 suppress_health_check=list(HealthCheck),
             ),
         )  # fmt: skip
+    for name, count in AnyOrder.counted.items():
+        record_property(name, count)
+    assert AnyOrder.counted["sequences"] >= EXAMPLES
