@@ -312,7 +312,7 @@ def free_leases(store: Store) -> None:
 def main() -> None:
     """Run the storm and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--store", choices=("sqlite", "postgresql", "pgbouncer"), default="sqlite")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-result", action="store_true", help="print only")
@@ -328,7 +328,8 @@ def main() -> None:
         }  # fmt: skip
     bad = ("refused", "streams_that_differ", "records_lost", "records_too_many", "records_that_differ", "feed_lost",
            "feed_too_many", "jobs_left")  # fmt: skip
-    wrong, names = sum(result[name] for name in bad), {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+    wrong = sum(result[name] for name in bad)
+    names = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "pgbouncer": "PostgreSQL behind pgbouncer"}
     result["goals"] = [
         goal(
             f"acknowledged data lost, doubled or left undone over {result['kill_9'] + result['killed_at_failpoints']} "

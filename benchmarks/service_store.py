@@ -7,6 +7,7 @@ import os
 import pwd
 import random
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -29,20 +30,24 @@ RESULTS = Path(__file__).parent / "results"
 
 @contextmanager
 def empty_store(kind: str) -> Iterator[str]:
-    """Give the URL of an empty store: ``sqlite``, or ``postgresql`` in a throwaway cluster with syncing on."""
+    """
+    Give the URL of an empty store: ``sqlite``, ``postgresql`` in a throwaway cluster with syncing on, or ``pgbouncer``.
+
+    The last is such a cluster behind a pgbouncer that gives each transaction one of four connections.
+    """
     folder = Path(tempfile.mkdtemp(prefix="wristwise-bench-"))
     try:
         if kind == "sqlite":
             yield f"sqlite:///{folder / 'store.db'}"
             return
-        with _cluster(folder) as url:
+        with _cluster(folder, kind == "pgbouncer") as url:
             yield url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _cluster(folder: Path) -> Iterator[str]:
+def _cluster(folder: Path, pooled: bool) -> Iterator[str]:
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
     prefix: list[str] = []
     if os.getuid() == 0:  # PostgreSQL refuses to run as root
@@ -59,8 +64,20 @@ def _cluster(folder: Path) -> Iterator[str]:
     run(programs / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
     try:
         run(programs / "createdb", "-h", folder, "-U", "postgres", "bench")
-        yield f"postgresql+psycopg://postgres@/bench?host={folder}"
+        if not pooled:
+            yield f"postgresql+psycopg://postgres@/bench?host={folder}"
+            return
+        config = folder / "pgbouncer.ini"
+        config.write_text(
+            f"[databases]\n* = host={folder} user=postgres\n[pgbouncer]\nauth_type = any\npool_mode = transaction\n"
+            f"default_pool_size = 4\nmax_client_conn = 200\nunix_socket_dir = {folder}\npidfile = {folder / 'pid'}\n"
+            f"logfile = {folder / 'pooler.log'}\n"
+        )
+        run("/usr/sbin/pgbouncer", "-q", "-d", config)
+        yield f"postgresql+psycopg://postgres@/bench?host={folder}&port=6432&pooler=transaction"
     finally:
+        if (folder / "pid").exists():
+            os.kill(int((folder / "pid").read_text()), signal.SIGTERM)
         run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
 
 
