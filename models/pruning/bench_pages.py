@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from models.pruning.bench import METHODS
 from models.pruning.bench_result import summary
 from models.pruning.errors import PruningError
 from models.pruning.report import FrontPoint, number, pareto_picture
@@ -115,7 +116,8 @@ def _method_table(entry: dict[str, Any]) -> list[str]:
         + " | ".join(f"{r:.0%}" for r in rates) + " |",
         "|---|" + "---|" * len(rates),
     ]  # fmt: skip
-    for method in dict.fromkeys(s["method"] for s in lines):
+    known = [method.name for method in METHODS]
+    for method in sorted(dict.fromkeys(s["method"] for s in lines), key=known.index):
         own = {s["rate"]: s for s in lines if s["method"] == method}
         table.append(f"| {method} | " + " | ".join(_cell(own[r]) if r in own else "" for r in rates) + " |")
     return table
