@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from data.location import data_root
 from models.bundle import CARD_FILE, ZOO, Bundle
@@ -14,29 +16,41 @@ from models.run.report import card_text
 FOLDER = ZOO / "heart_rate"
 RESULTS = Path(__file__).parent / "results" / "heart_rate.json"
 HOW = (
-    "benchmarks/results/heart_rate.json, job shipped-fold*: 3 folds by subject, no scored subject was trained on; "
-    "the shipped file is trained on all treadmill recordings"
+    "benchmarks/results/heart_rate.json: 3 folds by subject, no scored subject was trained on; the shipped file is "
+    "trained on all; 'answered' is what the gate let pass"
 )
-SCORED = ("spc2015", "bami-1", "spc-arm")  # the headline's mean over recordings; `wrist` stands beside it
+HEADLINE = ("spc2015", "bami-1", "spc-arm")  # `mae_bpm` is the mean over these recordings; `wrist` stands beside it
 
 
 def main() -> None:
     """Renew card.json and card.md."""
-    recordings = load(RECIPE, data_root())
-    sets = json.loads(RESULTS.read_text(encoding="utf-8"))["as shipped"]["pruned"]
-    n = sum(sets[name]["n_recordings"] for name in SCORED)
-    mean = sum(sets[name]["mae_bpm"] * sets[name]["n_recordings"] for name in SCORED) / n
-    metrics: dict[str, object] = {"how": HOW, "mae_bpm": round(mean, 3)}
-    for name, row in sets.items():
-        key = name.replace("-", "_")
-        metrics |= {f"mae_bpm_{key}": row["mae_bpm"], f"mae_bpm_at_80_{key}": row["mae_bpm_at_80"]}
+    result = json.loads(RESULTS.read_text(encoding="utf-8"))
     path = FOLDER / CARD_FILE
     card = json.loads(path.read_text(encoding="utf-8"))
+    recordings = load(RECIPE, data_root())
     card["training"]["data_sets"] = licences(recordings)
     card["training"]["subjects"] = sorted({f"{r.dataset}/{r.subject}" for r in recordings})
-    card["metrics"] = metrics
+    card["metrics"] = {"how": HOW, **figures(result)}
     path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (FOLDER / "card.md").write_text(card_text(Bundle.open(FOLDER)), encoding="utf-8")
+
+
+def figures(result: Mapping[str, Any], kind: str = "pruned") -> dict[str, float]:
+    """Return the card's figures: of each set, and of each activity and band of heart rate."""
+    sets = result[kind]
+    n = sum(sets[name]["n_recordings"] for name in HEADLINE)
+    mean = sum(sets[name]["mae_bpm"] * sets[name]["n_recordings"] for name in HEADLINE) / n
+    out: dict[str, float] = {"mae_bpm": round(mean, 3)}
+    for name, row in sets.items():
+        key = name.replace("-", "_")
+        keep = ("mae_bpm", "mae_bpm_at_80", "coverage", "mae_bpm_answered", "interval_covers")
+        out |= {f"{k}_{key}": row[k] for k in keep}
+    for groups in result["subgroups"].values():
+        for name, row in groups.items():
+            out[f"{name}: MAE of {row['n_windows']:.0f} windows"] = row["mae_bpm_windows"]
+            out[f"{name}: share answered"] = row["coverage"]
+            out[f"{name}: MAE of those"] = row["mae_bpm_answered"]
+    return out
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipelines.heart_rate import Judged, half_width, log_odds, quality_of
 
 NEAR_BPM = 5.0  # an error below it counts as right
-GATE = 0.7
+GATE = 0.75
 _LEVEL = 0.9
 _RIDGE = 1.0
 Floats = NDArray[np.float64]

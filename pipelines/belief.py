@@ -34,12 +34,12 @@ class BeliefConfig:
         more often than a heart beats so slowly. It knows nothing of whether there is motion.
     """
 
-    spread_bpm: float = 4.0
+    spread_bpm: float = 5.0
     tail_bpm: float = 15.0
     tail_weight: float = 0.1
     jump: float = 1e-4
     temper: float = 0.8
-    floor: float = 0.02
+    floor: float = 0.01
     rare_low: float = 3.0
 
     @classmethod

@@ -27,11 +27,12 @@ from pipelines.task import ChannelSpec, Decoder, Estimate, Metrics, Outputs, Win
 KIND = "heart_rate"
 LABEL_BPM = 2.5  # spread of the target around the reference, in BPM
 # Used where a bundle's card says nothing else; fitted by `benchmarks.heart_rate` on people left out of training.
-# The interval's half width is exp(width_log) * spread ** width_power: a sharp belief is 4 BPM wide where errors are 1
-# to 2, a vague one is as wide as its errors. Quality is the chance of an error below 5 BPM (see `quality_of`).
+# The interval's half width is exp(width_log) * spread ** width_power: a sharp belief is 6 BPM wide where errors are 1
+# to 3, because it must allow for the next change; a vague one is as wide as its errors. Quality is the chance of an
+# error below 5 BPM (see `quality_of`).
 DEFAULTS: Mapping[str, float] = {
-    "width_log": -2.4, "width_power": 1.8,
-    "quality_bias": 0.45, "quality_mass": 0.45, "quality_seen": 0.55, "gate": 0.7,
+    "width_log": -2.472, "width_power": 1.9,
+    "quality_bias": 0.47, "quality_mass": 0.617, "quality_seen": 0.412, "gate": 0.75,
 }  # fmt: skip
 _NARROWEST_BPM = 1.0  # the reference's own noise
 _NEAR_BPM = 7.5  # width of the main lobe of an 8 s window: closer rates are one line
@@ -100,7 +101,7 @@ class HeartRate:
 
     def baseline(self, windows: Windows) -> list[Estimate]:
         """Return what a classical tracker says: the line that motion does not explain, followed by the belief."""
-        decoder = HeartRateDecoder({"temper": 0.5, "floor": 0.01, "gate": 0.0}, offline=False)
+        decoder = HeartRateDecoder({"temper": 0.5, "spread_bpm": 4.0, "gate": 0.0}, offline=False)
         return decoder.update({"logits": classical_logits(windows)}, windows)
 
     def score(self, estimates: Sequence[Estimate], recording: Recording) -> dict[str, Any]:
@@ -147,8 +148,9 @@ def log_odds(share: float) -> float:
 
 
 def half_width(spread_bpm: float, config: Mapping[str, float]) -> float:
-    """Return the half width of the 90 % interval in BPM."""
-    return max(_NARROWEST_BPM, float(np.exp(config["width_log"]) * spread_bpm ** config["width_power"]))
+    """Return the half width of the 90 % interval in BPM: at most the belief's own."""
+    fitted = float(np.exp(config["width_log"]) * spread_bpm ** config["width_power"])
+    return max(_NARROWEST_BPM, min(fitted, spread_bpm))
 
 
 class HeartRateDecoder:

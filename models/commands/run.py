@@ -28,14 +28,14 @@ def run(
     from models.networks.registry import recipe
     from models.progress import bar, status
     from models.run.loading import load
-    from models.run.pipeline import RunConfig
+    from models.run.pipeline import RunConfig, name_of
     from models.run.pipeline import run as run_all
     from models.run.report import write_report
     from models.tensorflow_setup import quiet
 
     quiet()
     chosen = recipe(task)
-    folder = out or Path("runs") / (chosen.task.name + ("-quick" if quick else ""))
+    folder = out or Path("runs") / (name_of(chosen) + ("-quick" if quick else ""))
     config = RunConfig(seed, min(folds, 2) if quick else folds, quick, open_data)
     with status("loading") as say:
         per_set = _QUICK_PER_SET if quick else None

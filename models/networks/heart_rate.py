@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -108,6 +109,16 @@ class HeartRateRecipe:
         """
         return dict(DEFAULTS)
 
+    def pictures(self, per_recording: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+        """Draw what the folds said of their recordings, by activity; see `models.heart_rate_pictures`."""
+        from models.heart_rate_pictures import Shown, draw
+
+        shown = [
+            Shown(r["id"], r["activity"] or "all", [r["activity"] or "all"] * len(r["windows"]), np.array(r["windows"]))
+            for r in per_recording if r["windows"]
+        ]  # fmt: skip
+        return draw(shown, folder)
+
 
 def _variants(recording: Recording, rng: np.random.Generator) -> Iterator[tuple[Recording, str]]:
     """Yield the recording and its variants, each with the kind that weighs it."""
@@ -201,4 +212,12 @@ def disturbed(planes: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
     return np.asarray(out + rng.normal(0, _NOISE, out.shape), np.float32)
 
 
+class SmallHeartRateRecipe(HeartRateRecipe):
+    """The same network cut to 6 channels of 32: below 4 KB."""
+
+    name = "heart-rate-small"
+    prune_target = PruneTarget(channels_removed=0.8125, recover_epochs=4)
+
+
 RECIPE = HeartRateRecipe()
+SMALL = SmallHeartRateRecipe()

@@ -114,7 +114,7 @@ def _card(recipe: Recipe, recordings: Sequence[Recording], config: RunConfig) ->
     packages = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy", "scipy")
     return {
         "training": {
-            "command": f"wristwise run {recipe.task.name}" + "".join(_flags(config)),
+            "command": f"wristwise run {name_of(recipe)}" + "".join(_flags(config)),
             "config": asdict(config),
             "data_sets": licences(recordings),
             "subjects": sorted({f"{r.dataset}/{r.subject}" for r in recordings}),
@@ -122,6 +122,11 @@ def _card(recipe: Recipe, recordings: Sequence[Recording], config: RunConfig) ->
             "machine": platform.machine(),
         }
     }
+
+
+def name_of(recipe: Recipe) -> str:
+    """Return the recipe's name: its task's, but for a variant of another size."""
+    return str(getattr(recipe, "name", recipe.task.name))
 
 
 def _flags(config: RunConfig) -> list[str]:
@@ -141,7 +146,7 @@ def _metrics(recipe: Recipe, folds: list[dict[str, Any]]) -> dict[str, Any]:
 def _same_run(out: Path, recipe: Recipe, recordings: Sequence[Recording], config: RunConfig) -> None:
     """Refuse to resume a run that was asked for differently: its folds would be mixed up."""
     asked = {
-        "task": recipe.task.name,
+        "task": name_of(recipe),
         "version": recipe.task.version,
         "ids": sorted(r.id for r in recordings),
         **asdict(config),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,26 @@ def card_text(bundle: Bundle) -> str:
 
 
 def write_report(bundle: Bundle, folder: Path) -> Path:
-    """Write `report.md` beside the bundle and `card.md` in it; return the report's path."""
+    """
+    Write `report.md` beside the bundle and `card.md` in it; return the report's path.
+
+    A recipe's optional ``pictures(per_recording, folder)`` draws what the run's folds said.
+    """
     text = card_text(bundle)
     (bundle.folder / "card.md").write_text(text, encoding="utf-8")
+    text += "".join(f"\n![{path.stem.replace('_', ' ')}]({path.name})\n" for path in _pictures(bundle, folder))
     path = folder / "report.md"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _pictures(bundle: Bundle, folder: Path) -> list[Path]:
+    from models.networks.registry import recipe
+
+    folds = sorted(folder.glob("fold_*.json"))
+    rows = [row for fold in folds for row in json.loads(fold.read_text(encoding="utf-8"))["per_recording"]]
+    paint: Callable[[list[Any], Path], list[Path]] | None = getattr(recipe(bundle.task), "pictures", None)
+    return paint(rows, folder) if paint and rows else []
 
 
 def _card_lines(card: Any) -> list[str]:
