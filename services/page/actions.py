@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from services.page import catalogue
 from services.page.views.events import ACTIONS, KINDS, OTHER_ACTIONS, RESPONSE, response_id, state_of
 from services.page.wearer import Wearer
 from services.store import accounts, people, records
@@ -88,5 +89,17 @@ def data_view(conn: Connection, who: Wearer) -> dict[str, Any]:
     return {
         "records": records.count(conn, who.user_id), "chunks": n_chunks, "bytes": n_bytes,
         "raw_days": settings.raw_days, "fine_days": settings.fine_days, "audit_days": settings.audit_days,
-        "audit": [(who.moment(e.at_us), e.actor, e.action) for e in entries],
+        "audit": [(who.moment(e.at_us), *_said(who, e.actor, e.action)) for e in entries],
     }  # fmt: skip
+
+
+def _said(who: Wearer, actor: str, action: str) -> tuple[str, str, str]:
+    """Return who, did what in words, and the address that it was."""
+    scope, _, name = actor.partition("/")
+    by = who.t(f"by.{scope}") + ("" if name in ("page", scope) else f" ({name})")
+    verb, _, path = action.partition(" ")
+    view = path.strip("/") or "now"
+    if f"nav.{view}" in catalogue.messages():
+        return by, who.t("audit.looked" if verb == "GET" else "audit.changed", view=who.t(f"nav.{view}")), action
+    key = "audit." + action.lower().replace(" /", "_").replace("/", "_").replace("v1_", "")
+    return by, who.t(key) if key in catalogue.messages() else "", action

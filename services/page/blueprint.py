@@ -105,7 +105,7 @@ def show_now() -> str | BaseResponse:
     who = wearer()
     if who.scope == "caregiver":
         return redirect(url_for("page.show_events"))
-    shown = read(lambda conn: {**now.view(conn, who), "findings": trends.recent_findings(conn, who)})
+    shown = read(lambda conn: {**now.view(conn, who), **trends.glance(conn, who)})
     return render("now.html", who, view=shown)
 
 

@@ -170,8 +170,12 @@ def _scale(values: Sequence[float], at_low: float, at_high: float) -> _Scale:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return the round numbers (1, 2, 5 times a power of ten) between two logarithms, at most seven."""
+    """Return round numbers between two logarithms: 1, 2, 5 times a power of ten, more or fewer where that needs it."""
     found = [m * 10.0**e for e in range(floor(low), ceil(high) + 1) for m in (1, 2, 5) if low <= log10(m) + e <= high]
+    if len(found) < 2:
+        found = [
+            m * 10.0**e for e in range(floor(low), ceil(high) + 1) for m in range(1, 10) if low <= log10(m) + e <= high
+        ]
     return found if len(found) <= 7 else [v for v in found if f"{v:e}"[0] == "1"]
 
 

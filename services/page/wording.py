@@ -60,6 +60,8 @@ class Wording:
         if name == "bedtime_min":
             minute = round(value + 720) % 1440
             return f"{minute // 60:02d}:{minute % 60:02d}"
+        if name == "sleep_efficiency":
+            return f"{100 * min(value, 1.0):.0f} %"
         if name == "steps":
             return f"{value:,.0f}"
         if name == "energy_met_min":

@@ -80,17 +80,27 @@
     const ink = css("--soft"), line = css("--line"), heart = css("--heart");
     const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
     const span = box.dataset.from ? [Number(box.dataset.from), Number(box.dataset.to)] : null;
+    let lowest, highest;
+    const bounds = (series) => {
+      const known = series.map(([, v]) => v), spread = series.map(([, , u]) => u).sort((a, b) => a - b)[series.length >> 1];
+      lowest = Math.min(...known) - spread; highest = Math.max(...known) + spread;
+    };
+    bounds(data.series);
     const options = {
       width: box.clientWidth, height: Number(box.dataset.height), legend: { show: kind === "day" },
       ...(box.dataset.axis ? { padding: [8, 0, 0, 0] } : {}),
       cursor: { drag: { x: true, y: false } },
-      scales: { x: { time: true, ...(span && kind !== "day" ? { range: () => span } : {}) } },
+      // The scale follows the values: one wide uncertainty must not press the curve flat. Below a day there is room for its bands.
+      scales: {
+        x: { time: true, ...(span && kind !== "day" ? { range: () => span } : {}) },
+        y: { range: () => [lowest - (highest - lowest + 10) * (kind === "day" ? 0.24 : 0.15), highest + (highest - lowest + 10) * 0.1] },
+      },
       axes: [
         { ...axis, values: (u, ticks) => ticks.map((s) => clock(s, offset)) },
         { ...axis, size: Number(box.dataset.axis || 44) },
       ],
       series: [
-        { value: (u, s) => (s === null ? "–" : clock(s, offset)), label: "" },
+        { value: (u, s) => (s === null ? "–" : clock(s, offset)), label: box.dataset.time || "" },
         { label: box.dataset.label, stroke: heart, width: 1.6, spanGaps: false, points: { show: data.series.length < 3 } },
         { show: true, stroke: "transparent", label: "−" }, { show: true, stroke: "transparent", label: "+" },
       ],
@@ -98,7 +108,7 @@
       hooks: { drawClear: [bars(data.steps || []), bands(data.bands || [])], draw: [marks(data.events || [])] },
     };
     box.wristwise.plot = new uPlot(options, withGaps(data.series, GAP_S[kind]), box);
-    box.wristwise.update = (series) => box.wristwise.plot.setData(withGaps(series, GAP_S[kind]));
+    box.wristwise.update = (series) => { bounds(series); box.wristwise.plot.setData(withGaps(series, GAP_S[kind])); };
     new ResizeObserver(() => box.wristwise.plot.setSize({ width: box.clientWidth, height: Number(box.dataset.height) })).observe(box);
   }
 

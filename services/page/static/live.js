@@ -13,6 +13,7 @@
     const [key, n] = s < 120 ? ["ago_s", s] : s < 7200 ? ["ago_min", s / 60] : ["ago_h", s / 3600];
     part("age").textContent = words[key].replace("{n}", String(Math.floor(n)));
     part("value").classList.toggle("stale", s > staleAfter);
+    if (s > staleAfter) { part("contact").textContent = words.stale; part("contact").className = "badge plain"; }
   }
 
   function heart(record) {

@@ -79,7 +79,8 @@ def of_weeks(conn: Connection, wearer: Wearer, mondays: Sequence[dt.date]) -> di
 def _zones(minutes: Counter[int], ends: Heart) -> list[dict[str, Any]]:
     spent = zone_minutes(minutes, ends.resting_bpm, ends.max_bpm)
     bounds = zone_bounds(ends.resting_bpm, ends.max_bpm)
-    most = max(spent.values()) or 1.0
+    # Most of a day is very light: its bar is full anyway, and must not press the others flat.
+    most = max(n for name, n in spent.items() if name != "very_light") or 1.0
     return [
         {"name": name, "low": low, "high": high, "minutes": spent[name], "bar": bar(spent[name] / most, f"zone-{name}")}
         for name, (low, high) in bounds.items()

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from pipelines.insights.baseline import MIN_DAYS, baseline
 from pipelines.insights.day import Day
-from pipelines.insights.findings import Finding, history, weekly
+from pipelines.insights.findings import history, weekly
 from pipelines.insights.plan import next_week
 from pipelines.insights.weeks import DEBT_SOURCE, REGULARITY_SOURCE, Sleep, Week, monday_of, weeks
 from services.insight.days import DAY_US, day_bounds, figures_by_day, local_date, without_partial
@@ -22,7 +22,11 @@ SHOWN_WEEKS = 6
 SHOWN_DAYS = 7 * SHOWN_WEEKS
 # Findings need the baselines of the days shown, so more days are read than shown.
 READ_DAYS = SHOWN_DAYS + 30
-MEASURES = ("resting_hr_bpm", "rmssd_ms", "sleep_min", "bedtime_min", "steps", "active_min", "energy_met_min")
+MEASURES = (
+    "resting_hr_bpm", "rmssd_ms", "sleep_min", "sleep_efficiency", "bedtime_min", "steps", "active_min",
+    "energy_met_min", "sedentary_min",
+)  # fmt: skip
+GLANCED = ("resting_hr_bpm", "rmssd_ms", "sleep_min")
 HARD_ZONES = ("moderate", "vigorous", "maximal")
 
 
@@ -45,11 +49,16 @@ def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def recent_findings(conn: Connection, wearer: Wearer, n_days: int = 7) -> list[Finding]:
-    """Return the findings of the last days, newest first."""
-    days = figures_by_day(conn, wearer.user_id, wearer.today, READ_DAYS, wearer.offset_s)
-    days = without_partial(days, wearer.today)
-    return [f for f in history(days) if (wearer.today - f.date).days < n_days][::-1]
+def glance(conn: Connection, wearer: Wearer, n_days: int = 7) -> dict[str, Any]:
+    """Return today's figures beside their usual ranges, and the findings of the last days, newest first."""
+    everything = figures_by_day(conn, wearer.user_id, wearer.today, READ_DAYS, wearer.offset_s)
+    days = without_partial(everything, wearer.today)
+    today = next((d for d in everything if d.date == wearer.today), Day(wearer.today))
+    usual = {name: base.usual() for name in GLANCED if (base := baseline(days, name, wearer.today)) is not None}
+    return {
+        "today": today, "usual": usual, "weekly": weekly(everything, wearer.today),
+        "findings": [f for f in history(days) if (wearer.today - f.date).days < n_days][::-1],
+    }  # fmt: skip
 
 
 def _sleeps(conn: Connection, wearer: Wearer, first: dt.date) -> dict[dt.date, Sleep]:

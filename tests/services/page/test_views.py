@@ -66,7 +66,7 @@ def test_a_day_without_data_says_so(owner: FlaskClient) -> None:
 
 def test_a_number_that_left_its_range_says_so(owner: FlaskClient) -> None:
     trends = text_of(owner.get("/trends").text)
-    assert "Outside your usual range" in trends
+    assert "outside your usual range" in trends
     assert "Resting heart rate 3 days above your usual range" in trends
     assert "no diagnosis" in trends
 
