@@ -177,7 +177,8 @@ def _sqlite_engine(url: str, durable: bool, *, query_only: bool) -> Engine:
         cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA busy_timeout=30000")
-        cursor.execute("PRAGMA cache_size=-16000")
+        # In KiB. Readers are many, one a thread, and what they read lies in the system's own cache as well.
+        cursor.execute(f"PRAGMA cache_size={-2000 if query_only else -16000}")
         cursor.execute("PRAGMA temp_store=MEMORY")
         # What is deleted is overwritten: a deleted account leaves no bytes in the file.
         cursor.execute("PRAGMA secure_delete=ON")

@@ -27,7 +27,7 @@ NIGHT = "night"
 # Jobs under way at once, written together: their commits share one sync to disk.
 GROUP = 16
 # A day that comes at once is computed in slices, between which newer work has its turn; so much of a boot a slice.
-SLICE_S = 1800.0
+SLICE_S = 900.0
 # Jobs of more than a slice that are under way at once: the rest of the group is for what has just been sensed.
 LONG = 4
 # How often to look for work that another process asked for.
