@@ -35,6 +35,7 @@ def watch(
     infer: Annotated[bool, typer.Option("--infer", help="Infer on the wrist too; compare with the server.")] = False,
     model_key: Annotated[str, typer.Option(help="Maker's Ed25519 key, hexadecimal: models over the air.")] = "",
     runtime: Annotated[str, typer.Option(help="What runs the models on the wrist: exact, micro or litert.")] = "exact",
+    tasks: Annotated[str, typer.Option(help="What the wrist infers, separated by commas; else all live tasks.")] = "",
     seed: Annotated[int, typer.Option(help="Decides faults, jitter and the synthetic wearer.")] = 0,
     minutes: Annotated[float, typer.Option(help="Length of the synthetic recording.")] = 10.0,
     state: Annotated[Path | None, typer.Option(help="Folder that keeps outbox and tokens between runs.")] = None,
@@ -51,6 +52,7 @@ def watch(
     options = RunOptions(
         seed=seed, drop=drop, duplicate=duplicate, offline=offline, faults=_plan(faults), edge=edge,
         infer=infer, runtime=runtime_name(runtime), model_key=model_key, state_dir=state,
+        tasks=_tasks(tasks),
     )  # fmt: skip
     worn = open_recording(recording, seed, minutes * 60.0)
     with bar(f"watch {worn.id}") as advance:
@@ -170,3 +172,10 @@ def _plan(path: Path | None) -> FaultPlan | None:
     from services.watch import FaultPlan
 
     return FaultPlan.read(path)
+
+
+def _tasks(wanted: str) -> tuple[str, ...]:
+    from pipelines.registry import TASKS
+    from services.watch.inference import LIVE_TASKS
+
+    return tuple(TASKS[name.strip()].name for name in wanted.split(",")) if wanted else LIVE_TASKS

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from data.errors import TaskError
 from services.local import OWNER, LocalService
 from wristwise import app
 
@@ -47,6 +48,15 @@ def test_watch_in_edge_mode_says_what_stayed_on_the_wrist(service: LocalService)
     code, output = run("watch", "--server", service.url, *arguments)
     assert code == 0, output
     assert "bytes of raw signal stayed on the wrist" in output
+
+
+def test_watch_infers_what_it_is_asked_for(service: LocalService) -> None:
+    arguments = ("--edge", "--minutes", "2", "--speed", "6000", "--user", OWNER, "--tasks", "sleep-staging, steps")
+    code, output = run("watch", "--server", service.url, *arguments)
+    assert code == 0, output
+    assert {c["kind"] for c in service.companion.records()} <= {"sleep_stage", "steps"}
+    with pytest.raises(TaskError, match="there is no task 'no-such-task'; there are: heart-rate"):
+        run("watch", "--server", service.url, "--edge", "--tasks", "no-such-task", "--user", OWNER)
 
 
 def test_watch_keeps_what_it_could_not_send_for_the_next_run(service: LocalService, tmp_path: Path) -> None:
