@@ -59,6 +59,15 @@ class Finding:
     caveat: str = field(default=NOT_A_DIAGNOSIS)
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How much of a public weekly goal was done, and on how many of the seven days anything was measured."""
+
+    goal: WeeklyGoal
+    done: float
+    n_days: int
+
+
 def findings(days: Sequence[Day], today: dt.date) -> list[Finding]:
     """
     Return what became true on `today`, given the days up to it.
@@ -79,23 +88,31 @@ def findings(days: Sequence[Day], today: dt.date) -> list[Finding]:
 
 
 def history(days: Sequence[Day]) -> list[Finding]:
-    """Return all findings over `days`, each said once until it has been silent for `SILENCE_DAYS`."""
-    said: dict[str, dt.date] = {}
+    """
+    Return what is worth telling over `days`: a finding that was not true on any of the `SILENCE_DAYS` before.
+
+    What is told of a day hangs on the days before it alone, however many of them are looked at.
+    """
+    true_on: dict[str, dt.date] = {}
     told: list[Finding] = []
     for day in sorted(days, key=lambda d: d.date):
         for finding in findings(days, day.date):
-            last = said.get(finding.name)
-            if last is None or (day.date - last).days >= SILENCE_DAYS:
+            last = true_on.get(finding.name)
+            if last is None or (day.date - last).days > SILENCE_DAYS:
                 told.append(finding)
-                said[finding.name] = day.date
+            true_on[finding.name] = day.date
     return told
 
 
-def weekly(days: Sequence[Day], today: dt.date) -> list[tuple[WeeklyGoal, float]]:
+def weekly(days: Sequence[Day], today: dt.date) -> list[Progress]:
     """Return each public weekly goal with what the seven days up to `today` add up to."""
     first = today - dt.timedelta(days=6)
     week = [d for d in days if first <= d.date <= today]
-    return [(g, float(sum(getattr(d, g.measure) or 0.0 for d in week))) for g in WEEKLY_GOALS]
+    found = []
+    for goal in WEEKLY_GOALS:
+        values = [v for d in week if (v := getattr(d, goal.measure)) is not None]
+        found.append(Progress(goal, float(sum(values)), len(values)))
+    return found
 
 
 def _stray(rule: Stray, known: dict[dt.date, Day], today: dt.date) -> Finding | None:

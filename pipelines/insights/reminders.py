@@ -14,11 +14,12 @@ MAX_PER_DAY = 6
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of reminder: how long until it may come again."""
+    """A kind of reminder: how long until it may come again, and whether it is on for who chose nothing."""
 
     name: str
     pause: dt.timedelta
     needs_worn: bool = True
+    usual: bool = True
 
 
 KINDS: tuple[Kind, ...] = (
@@ -26,11 +27,13 @@ KINDS: tuple[Kind, ...] = (
     Kind("wind_down", dt.timedelta(hours=20)),
     Kind("charge", dt.timedelta(hours=20)),
     Kind("wear", dt.timedelta(hours=12), needs_worn=False),
+    Kind("take_off", dt.timedelta(hours=20), usual=False),
 )
 SEDENTARY_LIMIT_MIN = 50  # within the 30-60 min after which guidelines advise to break up sitting (WHO 2020)
 WIND_DOWN_BEFORE = dt.timedelta(minutes=45)
 CHARGE_BEFORE = dt.timedelta(hours=2)
 NOT_WORN_LIMIT_MIN = 120
+WORN_LIMIT_MIN = 16 * 60  # so long under a strap, skin wants air: our choice
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,12 @@ def due(situation: Situation, settings: Settings, sent: Sequence[Reminder]) -> l
     for kind in KINDS:
         reason = _reason(kind, situation)
         paused = any(r.kind == kind.name and situation.now - r.at < kind.pause for r in sent)
-        if reason is not None and settings.on.get(kind.name, True) and not paused and today + len(chosen) < MAX_PER_DAY:
+        if (
+            reason is not None
+            and settings.on.get(kind.name, kind.usual)
+            and not paused
+            and today + len(chosen) < MAX_PER_DAY
+        ):
             chosen.append(Reminder(kind.name, situation.now, reason))
     return chosen
 
@@ -111,6 +119,10 @@ def _reason(kind: Kind, situation: Situation) -> dict[str, float | str] | None:
     if kind.name == "stand":
         minutes = _trailing(situation.context, Context.SEDENTARY)
         return {"sedentary_min": minutes} if minutes >= SEDENTARY_LIMIT_MIN else None
+    if kind.name == "take_off":
+        bare = (k for k, context in enumerate(reversed(situation.context)) if context == Context.NOT_WORN)
+        worn = next(bare, len(situation.context))
+        return {"worn_min": worn} if worn >= WORN_LIMIT_MIN else None
     if kind.name == "wear":
         minutes = _trailing(situation.context, Context.NOT_WORN)
         return {"not_worn_min": minutes} if minutes >= NOT_WORN_LIMIT_MIN else None

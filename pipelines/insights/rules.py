@@ -74,6 +74,6 @@ TOGETHERS: tuple[Together, ...] = (
     ),
 )  # fmt: skip
 WEEKLY_GOALS: tuple[WeeklyGoal, ...] = (WeeklyGoal("active_minutes_week", "active_min", 150.0, WHO_ACTIVITY),)
-# Once said, a finding is not said again for so long while it lasts.
+# Once said, a finding is not said again while it lasts, nor for so long after.
 SILENCE_DAYS = 14
 NOT_A_DIAGNOSIS = "This compares you with yourself. It is no diagnosis and cannot rule anything out."

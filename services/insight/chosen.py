@@ -71,7 +71,7 @@ def written(choice: Chosen) -> dict[str, Any]:
     """Return a choice as the data of a record, as docs/records.md has it."""
     quiet = {k: getattr(choice.reminders, k).strftime("%H:%M") for k in ("quiet_from", "quiet_to")}
     return {
-        "reminders": {"on": {kind.name: choice.reminders.on.get(kind.name, True) for kind in KINDS}, **quiet},
+        "reminders": {"on": {kind.name: choice.reminders.on.get(kind.name, kind.usual) for kind in KINDS}, **quiet},
         "about": {k: getattr(choice, k) for k in ("birth_year", "weight_kg", "max_hr_bpm", "sleep_need_h")},
         "show": {k: getattr(choice, k) for k in ("food_advice", "pounds", "kilojoules")},
     }

@@ -17,8 +17,9 @@ from sqlalchemy import Connection, select
 from pipelines.insights.baseline import WINDOW_DAYS, baseline
 from pipelines.insights.context import Context, contexts, spans
 from pipelines.insights.day import Day
-from pipelines.insights.findings import Finding, findings
+from pipelines.insights.findings import Finding, history
 from pipelines.insights.reminders import Reminder, Situation, due
+from pipelines.insights.rules import SILENCE_DAYS
 from pipelines.insights.zones import maximum_hr
 from services.insight import chosen as choices
 from services.insight.chosen import Chosen, chosen
@@ -140,11 +141,11 @@ def refresh(conn: Connection, user_id: int, dates: set[dt.date]) -> None:
     offset = utc_offset_s(conn, user_id)
     today = local_date(now_us(), offset)
     first, last = min(dates), min(max(dates), today)
-    until = min(last + dt.timedelta(days=WINDOW_DAYS + 3), today)
+    until = min(last + dt.timedelta(days=WINDOW_DAYS + SILENCE_DAYS + 3), today)
     choice = chosen(conn, user_id)
     for date in sorted(dates):
         _write_day(conn, user_id, date, offset, choice)
-    days = figures_by_day(conn, user_id, until, (until - first).days + WINDOW_DAYS + 4, offset)
+    days = figures_by_day(conn, user_id, until, (until - first).days + WINDOW_DAYS + SILENCE_DAYS + 5, offset)
     _write_findings(conn, user_id, first, until, offset, without_partial(days, today))
     if today in dates:
         _write_reminders(conn, user_id, today, offset, days, choice)
@@ -199,12 +200,11 @@ def _write_day(conn: Connection, user_id: int, date: dt.date, offset: int, choic
 def _write_findings(
     conn: Connection, user_id: int, first: dt.date, until: dt.date, offset: int, days: Sequence[Day]
 ) -> None:
-    wanted = []
-    date = first
-    while date <= until:
-        start, end = day_bounds(date, offset)
-        wanted += [_record(user_id, "finding", start, end, offset, _finding(f), f.name) for f in findings(days, date)]
-        date += dt.timedelta(days=1)
+    wanted = [
+        _record(user_id, "finding", *day_bounds(f.date, offset), offset, _finding(f), f.name)
+        for f in history(days)
+        if first <= f.date <= until
+    ]
     _replace(conn, user_id, "finding", day_bounds(first, offset)[0], day_bounds(until, offset)[1], wanted)
 
 

@@ -35,7 +35,7 @@ def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
     choice = wearer.chosen
     return {
         "chosen": choice,
-        "kinds": [(kind.name, bool(choice.reminders.on.get(kind.name, True))) for kind in KINDS],
+        "kinds": [(kind.name, bool(choice.reminders.on.get(kind.name, kind.usual))) for kind in KINDS],
         "quiet_from": choice.reminders.quiet_from.strftime("%H:%M"),
         "quiet_to": choice.reminders.quiet_to.strftime("%H:%M"),
         "years": (wearer.today.year - 120, wearer.today.year),

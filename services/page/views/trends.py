@@ -44,7 +44,7 @@ def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
         "weekly": done, "weeks": told[::-1], "need_min": need_min,
         "week_sources": (DEBT_SOURCE, REGULARITY_SOURCE),
         "zones": _zones(conn, wearer, told), "heart": effort.heart(conn, wearer, wearer.today),
-        "plan": next_week(done[0][1], _recovery_z(days, wearer.today)) if len(days) >= MIN_DAYS else None,
+        "plan": next_week(done[0].done, _recovery_z(days, wearer.today)) if len(days) >= MIN_DAYS else None,
         "min_days": MIN_DAYS,
     }  # fmt: skip
 

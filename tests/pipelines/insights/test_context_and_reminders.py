@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from itertools import pairwise
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines.insights.context import Context, Minutes, contexts, spans
-from pipelines.insights.reminders import MAX_PER_DAY, Reminder, Settings, Situation, due
+from pipelines.insights.reminders import KINDS, MAX_PER_DAY, Reminder, Settings, Situation, due
 
 NOON = dt.datetime(2026, 5, 4, 12, 0, tzinfo=dt.UTC)
 
@@ -88,3 +92,36 @@ def test_charge_and_wind_down_come_before_the_usual_bedtime() -> None:
 def test_a_bare_wrist_is_told_to_wear_it_only_after_two_hours() -> None:
     assert due(Situation(NOON, [Context.NOT_WORN] * 119), Settings(), []) == []
     assert [r.kind for r in due(Situation(NOON, [Context.NOT_WORN] * 120), Settings(), [])] == ["wear"]
+
+
+def test_a_strap_worn_all_day_comes_off_only_for_who_asked_for_it() -> None:
+    worn = Situation(NOON, [Context.WALKING] * 16 * 60)
+    assert due(worn, Settings(), []) == []
+    assert [r.kind for r in due(worn, Settings(on={"take_off": True}), [])] == ["take_off"]
+    paused = Situation(NOON, [*[Context.WALKING] * 900, Context.NOT_WORN, *[Context.WALKING] * 100])
+    assert due(paused, Settings(on={"take_off": True}), []) == []
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(Context)), st.integers(5, 240)), min_size=8, max_size=40), st.data())
+@hypothesis.settings(max_examples=40, deadline=None)
+def test_whatever_a_wearer_does_nothing_disturbs_and_no_day_has_too_many(
+    spells: list[tuple[Context, int]], data: st.DataObject
+) -> None:
+    minutes_of = [context for context, n in spells for _ in range(n)][: 2 * 1440]
+    battery = data.draw(st.floats(0, 1))
+    chosen = Settings(on={k.name: True for k in KINDS}, quiet_from=dt.time(22), quiet_to=dt.time(6, 30))
+    midnight = NOON.replace(hour=0)
+    sent: list[Reminder] = []
+    for minute in range(0, len(minutes_of), 2):
+        now = midnight + dt.timedelta(minutes=minute)
+        situation = Situation(now, minutes_of[: minute + 1], dt.time(23, 15), battery)
+        for reminder in due(situation, chosen, sent):
+            assert minutes_of[minute] not in (Context.ASLEEP, Context.EXERCISING)
+            assert dt.time(6, 30) <= now.time() < dt.time(22)
+            assert reminder.reason
+            sent.append(reminder)
+    for kind in KINDS:
+        times = [r.at for r in sent if r.kind == kind.name]
+        assert all(later - earlier >= kind.pause for earlier, later in pairwise(times))
+    days = [r.at.date() for r in sent]
+    assert all(days.count(day) <= MAX_PER_DAY for day in days)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from pipelines.insights.baseline import FLOOR_SD, MIN_DAYS, baseline
 from pipelines.insights.day import MEASURES, Day
 from pipelines.insights.findings import findings, history, weekly
-from pipelines.insights.rules import STRAYS, TOGETHERS, WEEKLY_GOALS
+from pipelines.insights.rules import SILENCE_DAYS, STRAYS, TOGETHERS, WEEKLY_GOALS
 
 FIRST = dt.date(2026, 1, 1)
 USUAL = {
@@ -39,6 +40,49 @@ def test_ninety_days_without_change_raise_at_most_one_finding_a_month() -> None:
     assert np.mean(counts) / 3 <= 1.0
     # Not only on average: nine wearers of ten see no more than three in three months.
     assert np.quantile(counts, 0.9) <= 3
+
+
+def weekends(days: list[Day]) -> list[Day]:
+    """Weekends are later, longer and lazier."""
+    return [
+        replace(d, bedtime_min=d.bedtime_min + 45, sleep_min=d.sleep_min + 50, steps=0.7 * d.steps)  # type: ignore[operator]
+        if d.date.weekday() >= 5 else d
+        for d in days
+    ]  # fmt: skip
+
+
+def gaps(days: list[Day]) -> list[Day]:
+    """One night in six is not recorded."""
+    rng = np.random.default_rng(len(days))
+    return [
+        replace(d, resting_hr_bpm=None, rmssd_ms=None, sleep_min=None, bedtime_min=None) if rng.random() < 1 / 6 else d
+        for d in days
+    ]
+
+
+def restless(days: list[Day]) -> list[Day]:
+    """Everything varies twice as much as in others."""
+    return [
+        replace(d, **{m: mean + 2 * (getattr(d, m) - mean) for m, (mean, _) in USUAL.items()})  # type: ignore[arg-type]
+        for d in days
+    ]
+
+
+@pytest.mark.parametrize("wearer", [weekends, gaps, restless], ids=lambda f: f.__name__)
+def test_wearers_of_other_habits_who_do_not_change_are_left_in_peace_too(
+    wearer: Callable[[list[Day]], list[Day]],
+) -> None:
+    counts = [len(history(wearer(unchanged(90, seed)))) for seed in range(60)]
+    assert np.mean(counts) / 3 <= 1.0
+
+
+def test_what_is_told_of_a_day_does_not_hang_on_how_far_back_one_looks() -> None:
+    days = [replace(d, resting_hr_bpm=66.0) if 40 <= k < 60 else d for k, d in enumerate(unchanged(90, 5))]
+    long = {(f.name, f.date) for f in history(days)}
+    short = {(f.name, f.date) for f in history(days[30:])}
+    edge = days[30 + 28 + SILENCE_DAYS + 6].date
+    assert {x for x in long if x[1] >= edge} == {x for x in short if x[1] >= edge}
+    assert sum(name == "resting_hr_high" for name, _ in long) == 1
 
 
 def test_a_cold_is_told_with_its_evidence() -> None:
@@ -86,8 +130,8 @@ def test_a_day_without_data_breaks_the_run() -> None:
 
 def test_the_week_is_summed_against_the_public_goal() -> None:
     days = [Day(FIRST + dt.timedelta(days=k), active_min=6.0) for k in range(10)]
-    ((goal, done),) = weekly(days, days[-1].date)
-    assert (goal.goal, done) == (150.0, 42.0)
+    (progress,) = weekly([*days[:-1], replace(days[-1], active_min=None)], days[-1].date)
+    assert (progress.goal.goal, progress.done, progress.n_days) == (150.0, 36.0, 6)
 
 
 @pytest.mark.parametrize("rule", [*STRAYS, *TOGETHERS, *WEEKLY_GOALS], ids=lambda r: r.name)
