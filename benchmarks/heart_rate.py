@@ -83,9 +83,7 @@ def jobs(recordings: Sequence[Recording]) -> Iterator[Job]:
 
 def run_job(job: Job, recordings: Sequence[Recording], examples: Examples, out: Path) -> None:
     """Train the dense parent, prune and quantise it, and keep what both say of the job's test recordings."""
-    # Drawn recordings belong to nobody and are always trained on.
-    names = np.array([f"{d}/{r}" for d, r in zip(*_parts(examples), strict=True)])
-    own = examples.take(np.isin(names, list(job.train)) | np.char.startswith(names, "synthetic/"))
+    own = of_job(job, examples)
     dense = stages.train(RECIPE, own, seed=job.seed, epochs=EPOCHS)
     pruned, method = stages.prune(RECIPE, dense, own, seed=job.seed, epochs=RECOVER_EPOCHS)
     few = own.take(np.linspace(0, len(own) - 1, 400).astype(np.intp))
@@ -106,6 +104,12 @@ def run_job(job: Job, recordings: Sequence[Recording], examples: Examples, out: 
     (out / f"{job.name}.json").write_text(json.dumps(about), encoding="utf-8")
 
 
+def of_job(job: Job, examples: Examples) -> Examples:
+    """Return the rows that a job trains on; drawn recordings belong to nobody and always serve."""
+    names = np.array([f"{d}/{r}" for d, r in zip(*_parts(examples), strict=True)])
+    return examples.take(np.isin(names, list(job.train)) | np.char.startswith(names, "synthetic/"))
+
+
 def _parts(examples: Examples) -> tuple[list[str], list[str]]:
     sets = [_SET_OF_SUBJECT[str(s).split("-")[0].split("_")[0]] for s in examples.subject]
     return sets, [str(r) for r in examples.recording]
@@ -122,7 +126,7 @@ def bench(out: Path, *, only: str = "", train: bool = True) -> None:
         from models.tensorflow_setup import quiet
 
         quiet()
-        examples = _kept_examples(recordings, out / "examples.npz")
+        examples = kept_examples(recordings, out / "examples.npz")
         for job in jobs(recordings):
             if job.name.startswith(only) and not (out / f"{job.name}.json").is_file():
                 print(job.name, flush=True)
@@ -216,7 +220,7 @@ def main() -> None:
     bench(arguments.out, only=arguments.only, train=not arguments.summary)
 
 
-def _kept_examples(recordings: Sequence[Recording], path: Path) -> Examples:
+def kept_examples(recordings: Sequence[Recording], path: Path) -> Examples:
     """Return the training rows, made once: they are the same for every job."""
     if not path.is_file():
         made = RECIPE.examples(recordings, seed=0)

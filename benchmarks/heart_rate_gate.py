@@ -66,19 +66,20 @@ def fit(recordings: Sequence[Scored]) -> dict[str, float]:
 
 
 def _chance(recordings: Sequence[Scored]) -> dict[str, float]:
-    rows = np.array([[1.0, log_odds(j.mass), log_odds(j.seen)] for r in recordings for j in r.judged])
+    rows = np.array([[1.0, log_odds(j.mass), log_odds(j.seen), j.motion] for r in recordings for j in r.judged])
     right = np.concatenate([r.error for r in recordings]) <= NEAR_BPM
     sets = np.concatenate([np.full(len(r.judged), r.set) for r in recordings])
     weight = np.ones(right.size)
     for name in np.unique(sets):
         weight[sets == name] = right.size / (np.unique(sets).size * (sets == name).sum())
-    beta = np.zeros(3)
+    beta = np.zeros(4)
     for _ in range(25):  # Newton's method; a dozen steps suffice
         p = 1 / (1 + np.exp(-rows @ beta))
         slope = rows.T @ (weight * (right - p)) - _RIDGE * beta
-        curve = (rows * (weight * p * (1 - p))[:, None]).T @ rows + _RIDGE * np.eye(3)
+        curve = (rows * (weight * p * (1 - p))[:, None]).T @ rows + _RIDGE * np.eye(4)
         beta = beta + np.linalg.solve(curve, slope)
-    return dict(zip(("quality_bias", "quality_mass", "quality_seen"), map(float, beta.round(3)), strict=True))
+    names = ("quality_bias", "quality_mass", "quality_seen", "quality_motion")
+    return dict(zip(names, map(float, beta.round(3)), strict=True))
 
 
 def _interval(recordings: Sequence[Scored]) -> dict[str, float]:

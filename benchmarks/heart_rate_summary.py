@@ -59,7 +59,7 @@ def summary(results: Sequence[Trained]) -> dict[str, Any]:
         own = [r for r in known if r.set in trained]
         out[job.job] = {
             kind: {
-                name: _metrics([t for r, t in _with(getattr(job, kind), own) if r.set == name])
+                name: metrics([t for r, t in _with(getattr(job, kind), own) if r.set == name])
                 for name in dict.fromkeys(r.set for r in job.pruned)
             }
             for kind in ("pruned", "dense")
@@ -137,7 +137,7 @@ def subgroups(calibrated: Sequence[tuple[Scored, Rows]]) -> dict[str, dict[str, 
     keep = ("mae_bpm_windows", "coverage", "mae_bpm_answered", "n_windows")
     out: dict[str, dict[str, dict[str, float]]] = {}
     for kind, groups in by.items():
-        found = {name: _metrics(parts) for name, parts in groups.items()}
+        found = {name: metrics(parts) for name, parts in groups.items()}
         out[kind] = {name: {k: m[k] for k in keep} for name, m in found.items()}
     out["heart rate"] = {f"{a}-{b} BPM": out["heart rate"][f"{a}-{b} BPM"]
                          for a, b in pairwise(_BANDS) if f"{a}-{b} BPM" in out["heart rate"]}  # fmt: skip
@@ -157,7 +157,7 @@ def _gap(out: Mapping[str, Any]) -> float:
     return max(abs(float(out["pruned"][n]["mae_bpm"] - out["dense"][n]["mae_bpm"])) for n in ("spc2015", "bami-1"))
 
 
-def _metrics(parts: Sequence[Rows]) -> dict[str, float]:
+def metrics(parts: Sequence[Rows]) -> dict[str, float]:
     """Errors of one group: mean over recordings, over windows, at 80 % coverage, and of what the gate answered."""
     every = np.concatenate(parts)
     error, answered = np.abs(every[:, 2] - every[:, 1]), every[:, 5] > 0
@@ -180,7 +180,7 @@ def _metrics(parts: Sequence[Rows]) -> dict[str, float]:
 
 
 def _over_seeds(by_seed: Mapping[int, Sequence[tuple[Scored, Rows]]], name: str) -> dict[str, Any]:
-    each = [_metrics([t for r, t in rows if r.set == name]) for rows in by_seed.values()]
+    each = [metrics([t for r, t in rows if r.set == name]) for rows in by_seed.values()]
     out: dict[str, Any] = {k: _round(np.mean([m[k] for m in each])) for k in each[0]}
     return out | {"mae_bpm_by_seed": [m["mae_bpm"] for m in each]}
 
