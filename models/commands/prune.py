@@ -24,6 +24,7 @@ def prune(
     max_loss: Annotated[str | None, typer.Option(help="Allowed rise of the loss: 0.1, or 0.5% of the dense.")] = None,
     method: Annotated[str, typer.Option(help="l2, taylor, weights-threshold, layers, paths, ...")] = "taylor",
     target: Annotated[float | None, typer.Option(help="Share of units or weights; how many layers or paths.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="For weights-threshold: weights below it go.")] = None,
     schedule: Annotated[str, typer.Option(help="one-shot, iterative, constant, polynomial.")] = "one-shot",
     scope: Annotated[str, typer.Option(help="local or global ranking.")] = "global",
     keep: Annotated[str, typer.Option(help="For --method sensors: inputs that stay, with commas.")] = "",
@@ -46,9 +47,9 @@ def prune(
     _one_of("--mode", mode, ("float32", "float16", "int8", "weight_int8"))
     _one_of("--scope", scope, ("local", "global"))
     _one_of("--schedule", schedule, ("one-shot", "constant", "polynomial", "iterative"))
-    asked = (max_bytes, max_latency_us, max_arena_bytes, max_loss, target, plan)
+    asked = (max_bytes, max_latency_us, max_arena_bytes, max_loss, target, threshold, plan)
     every_set = method == "sensors" and not keep
-    if not keep and not every_set and all(option is None for option in asked):
+    if method != "binary" and not keep and not every_set and all(option is None for option in asked):
         raise PruningError(
             "prune needs a target: --max-bytes, --max-latency-us, --max-arena-bytes or --max-loss; or --target with "
             "--method; or --plan"
@@ -63,12 +64,13 @@ def prune(
 
     kept: Any = tuple(name for name in keep.split(",") if name)
     chosen: Any = {"schedule": schedule, "scope": scope}
-    way = Way(method, 0.5 if target is None else target, keep=kept, seed=seed, **chosen)
+    way = Way(method, 0.5 if target is None else target, keep=kept, seed=seed, threshold=threshold, **chosen)
+    by_way = target is not None or threshold is not None or bool(kept) or method == "binary"
     edited = PruningPlan.from_json(plan.read_text(encoding="utf-8")) if plan is not None else None
     number_format: Any = mode
     request = Request(
-        max_bytes, max_latency_us, max_arena_bytes, max_loss, way, target is not None or bool(kept), edited, loss,
-        number_format, epochs, seed, round_to, clock,
+        max_bytes, max_latency_us, max_arena_bytes, max_loss, way, by_way, edited, loss, number_format,
+         epochs, seed, round_to, clock,
     )  # fmt: skip
 
     def once(request: Request, out: Path) -> None:

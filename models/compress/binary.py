@@ -75,10 +75,13 @@ def binary_connect(model: Any, layers: Sequence[str]) -> Any:
     class BinaryConnect(Callback):  # type: ignore[misc]
         """Swap binary weights in before a batch and move the real ones after it."""
 
-        def on_train_begin(self, _logs: Any = None) -> None:
-            self.kept = [_Kernel(variable) for variable in chosen]
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept: list[_Kernel] = []
 
         def on_train_batch_begin(self, _batch: int, _logs: Any = None) -> None:
+            # Not when training begins: a recipe may call `fit` once an epoch, and the real weights must outlive it.
+            self.kept = self.kept or [_Kernel(variable) for variable in chosen]
             for kernel in self.kept:
                 kernel.show_binary()
 
@@ -91,7 +94,7 @@ def binary_connect(model: Any, layers: Sequence[str]) -> Any:
                 kernel.show_binary()
 
         def on_test_begin(self, _logs: Any = None) -> None:
-            for kernel in getattr(self, "kept", ()):
+            for kernel in self.kept:
                 kernel.show_binary()
 
         def on_train_end(self, _logs: Any = None) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from models.pruning.calibration import Calibration
@@ -15,20 +15,21 @@ from models.pruning.schedule import Constant, OneShot, Polynomial, staircase
 from models.pruning.structure import StructurePlan, apply_structure, plan_structure
 from models.pruning.surgery import apply_plan
 from models.pruning.training import prune_iteratively, train_sparse
-from models.pruning.weights import METHODS, Masks
+from models.pruning.weights import METHODS, Masks, plan_masks
 
 ScheduleName = Literal["one-shot", "constant", "polynomial", "iterative"]
 Train = Callable[[Any, list[Any], Any], None]  # (model, callbacks, teacher): trains in place
 
 WEIGHTS = {f"weights-{'threshold' if m == 'magnitude' else m}": m for m in METHODS}
 PARTS = ("layers", "paths", "sensors")
-NAMES: tuple[str, ...] = (*IMPORTANCES, *WEIGHTS, *PARTS)
+BINARY = "binary"  # weights are not removed but left with a sign each, by BinaryConnect
+NAMES: tuple[str, ...] = (*IMPORTANCES, *WEIGHTS, *PARTS, BINARY)
 _ITERATIONS = 3
 
 
 @dataclass(frozen=True)
 class MaskPlan:
-    """What a weight-pruning run did: zeros by layer."""
+    """What a weight-pruning run did: zeros by kernel (for `binary`: the kernels that hold two values)."""
 
     method: str
     schedule: str
@@ -50,7 +51,8 @@ class Way:
     Attributes
     ----------
     method : str
-        One of `NAMES`: an importance (units go), ``weights-...`` (weights go), ``layers``, ``paths``, ``sensors``.
+        One of `NAMES`: an importance (units go), ``weights-...`` (weights go), ``layers``, ``paths``, ``sensors``,
+        ``binary``.
     target : float
         Share of units or weights; number of layers or paths.
     schedule : str
@@ -61,6 +63,8 @@ class Way:
         Training steps of recovery, for schedules that need to know when it ends.
     tolerance : float
         For the iterative schedule: share of the dense loss by which it may rise before a step is taken back.
+    threshold : float, optional
+        For ``weights-threshold``: weights below it go, instead of a share.
     """
 
     method: str
@@ -71,6 +75,11 @@ class Way:
     steps: int = 1
     seed: int = 0
     tolerance: float = 0.05
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and self.method != "weights-threshold":
+            raise PruningError(f"a threshold is for method 'weights-threshold', not for {self.method!r}")
 
 
 def prune_by(
@@ -99,6 +108,8 @@ def prune_by(
         raise PruningError(f"no method is named {way.method!r}; there are {', '.join(NAMES)}")
     if way.method in WEIGHTS:
         return _weights(model, way, data, train)
+    if way.method == BINARY:
+        return _binary(model, train)
     if way.schedule in ("constant", "polynomial"):
         raise PruningError(
             f"schedule {way.schedule!r} is for single weights (weights-...); {way.method!r} goes one-shot or iterative"
@@ -134,7 +145,25 @@ def _units(
     return done.model, done.plan
 
 
+def _binary(model: Any, train: Train) -> tuple[Any, MaskPlan]:
+    """Train all kernels but the first and the last, which hurt most and save least, down to two values each."""
+    from models.compress.binary import binary_connect
+    from models.compress.clustering import kernels
+    from models.pruning.recovery import copied
+
+    copy = copied(model)
+    inner = [layer.name for layer in copy.layers if kernels(layer)][1:-1]
+    if not inner:
+        raise PruningError(f"{model.name!r} has no kernel between its first and its last to make binary")
+    callback = binary_connect(copy, inner)
+    train(copy, [callback], model)
+    callback.on_train_end()  # a training loop of its own may not say that it ended
+    return copy, MaskPlan(BINARY, "training", dict.fromkeys(inner, 0.0))
+
+
 def _weights(model: Any, way: Way, data: Calibration, train: Train) -> tuple[Any, MaskPlan]:
+    if way.threshold is not None:  # the share below it, taken over all weights, is the same set of weights
+        way = replace(way, target=plan_masks(model, threshold=way.threshold).sparsity, scope="global")
     schedules: dict[str, Any] = {
         "one-shot": lambda: OneShot(way.target),
         "constant": lambda: Constant(way.target, frequency=max(1, way.steps // 10)),

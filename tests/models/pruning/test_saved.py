@@ -79,8 +79,13 @@ def test_an_edited_plan_can_be_applied(saved, tmp_path) -> None:
             lambda m: (m.get_layer("conv1").kernel.numpy() == 0).mean() > 0.2,
         ),
         (["--method", "layers", "--target", "1"], lambda m: m.count_params() < cnn().count_params()),
+        (["--method", "binary"], lambda m: len(np.unique(m.get_layer("conv1").kernel.numpy())) == 2),
+        (
+            ["--method", "weights-threshold", "--threshold", "0.1"],
+            lambda m: (m.get_layer("conv1").kernel.numpy() == 0).any(),
+        ),
     ],
-    ids=["iterative units", "polynomial weights", "layers"],
+    ids=["iterative units", "polynomial weights", "layers", "binary", "a threshold that is given"],
 )
 def test_methods_are_chosen_by_name(arguments, check, saved, tmp_path) -> None:
     result = run(
