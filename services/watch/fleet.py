@@ -235,7 +235,7 @@ class Fleet:
             assembly.lose_power()
             return step_s
         if outcome.done:
-            return step_s if to_s < assembly.end_s else None
+            return step_s if to_s + 1e-6 < assembly.end_s else None
         wait_s = max(outcome.wait_s, outcome.asked_s * self._pace.speed)
         return wait_s if wait_s > 0 else 0.0
 
