@@ -116,16 +116,20 @@ def _goal(
     title: str, key: str, wanted: int | None, links: list[dict[str, Any]], entry: dict[str, Any]
 ) -> dict[str, Any]:
     """
-    Return one goal: the smallest link whose interval covers zero or better, which is what the goal asks.
+    Return one goal: the smallest link that did no harm if small enough, else the smallest whose interval covers zero.
 
-    Where the mean rises all the same by more than a twentieth, the line says so: three seeds do not tell much.
+    An interval that covers zero only because the seeds disagree, while the mean rises by more than a twentieth, decides
+    nothing: such a goal is neither reached nor missed.
     """
     dense, n = links[0], len(entry["dense"])
+    whole = dense["gzip" if key == "container" else key]
     judged = {r["method"]: verdict(r["rise"], r["low"], dense["error"], n) for r in links[1:]}
     fine = [r for r in links[1:] if any(judged[r["method"]])]
-    best = min(fine or links[1:], key=lambda r: r[key])
-    ratio = dense["gzip" if key == "container" else key] / best[key]
+    sure = [r for r in fine if judged[r["method"]][0] and whole / r[key] >= (wanted or 1)]
+    best = min(sure or fine or links[1:], key=lambda r: r[key])
+    ratio = whole / best[key]
     harmless, undecided = judged[best["method"]]
+    met = bool(fine) and wanted is not None and ratio >= wanted
     floor = entry.get("floor_us") if key == "latency_us" and wanted else None
     told = "" if floor is None else f" (LiteRT's floor {floor:.1f} of {dense[key]:.1f} us)"
     remark = "" if harmless else ", seeds disagree" if undecided else ", worse"
@@ -134,7 +138,7 @@ def _goal(
         "target": "–" if wanted is None else f"≥ {wanted}×",
         "measured": f"{ratio:.1f}×{told}, {best['mode']}; error {dense['error']:.3g} {best['rise']:+.2g}{remark}",
         "interval": _span(best),
-        "reached": None if wanted is None else bool(fine) and ratio >= wanted,
+        "reached": None if wanted is None else "undecided" if met and not harmless else met,
         "command": entry["command"],
     }
 

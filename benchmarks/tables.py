@@ -25,7 +25,8 @@ def goals_table(name: str) -> str:
     rows = ["| goal | wanted | measured | reached | command |", "|---|---|---|---|---|"]
     for goal in result["goals"]:
         interval = f" ({goal['interval']})" if goal.get("interval") else ""
-        reached = {True: "yes", False: "**no**", None: "–"}[goal.get("reached")]
+        told = goal.get("reached")  # a word where the data do not decide
+        reached = told if isinstance(told, str) else {True: "yes", False: "**no**", None: "–"}[told]
         command = f"`{goal['command']}`" if goal.get("command") else ""
         rows.append(f"| {goal['goal']} | {goal['target']} | {goal['measured']}{interval} | {reached} | {command} |")
     return "\n".join(rows) + "\n"

@@ -64,7 +64,7 @@ def write_pages(results: Path, docs: Path) -> list[Path]:
 
 def _stem(entry: dict[str, Any]) -> str:
     """Return the name of a result, as its file and its picture have it."""
-    return f"pruning_{entry['case'].replace('-', '_')}"
+    return "_".join(filter(None, ("pruning", entry["case"].replace("-", "_"), entry.get("label"))))
 
 
 def front(entry: dict[str, Any]) -> list[FrontPoint]:
@@ -90,10 +90,11 @@ def case_lines(entry: dict[str, Any]) -> list[str]:
     notes = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in entry["notes"].items())
     name, n = entry["case"], len(entry["dense"])
     return [
-        f"## {name}",
+        f"## {name}" + (f", {entry['label']}" if entry.get("label") else ""),
         "",
         f"Error: {entry['unit']}, on held-out rows ({notes}). Dense parent: {entry['epochs']['dense']} epochs; "
-        f"recovery {entry['epochs']['recovery']} epochs with the parent as teacher. {n} seeds. `{entry['command']}`",
+        f"recovery {entry['epochs']['recovery']} epochs with the parent as teacher. {n} seeds. `{entry['command']}`"
+        + (f" This result was made by {entry['made_by']}." if entry.get("made_by") else ""),
         "",
         *_method_table(entry),
         "",
