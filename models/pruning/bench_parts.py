@@ -1,5 +1,8 @@
 """The other tables of the benchmark: parts removed whole, sensors, recovery, int8, and what the seeds agree on."""
 
+import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,24 +114,24 @@ def _chain_row(case: Case, model: Any, name: str, mode: str, data: bytes, seed: 
 
 
 def extra_tables(case: Case, folder: Path, seeds: tuple[int, ...], rates: tuple[float, ...]) -> dict[str, Any]:
-    """Return the tables that are made once per case, on the parent of the first seed."""
+    """Return the tables that are made once per case, on the parent of the first seed; each is kept when it is made."""
     parents = [dense_parent(case, seed, folder) for seed in seeds]
+    chains = [
+        _kept(folder / f"chain_{seed}.json", partial(chain_rows, case, p, seed, folder))
+        for seed, p in zip(seeds, parents, strict=True)
+    ]
     return {
-        "chain": [row for seed, p in zip(seeds, parents, strict=True) for row in _kept_chain(case, p, seed, folder)],
-        "parts": parts_table(case, parents[0]),
-        "recovery": recovery_table(case, parents[0], seeds[0]),
+        "chain": [row for rows in chains for row in rows],
+        "parts": _kept(folder / "parts.json", lambda: parts_table(case, parents[0])),
+        "recovery": _kept(folder / "recovery.json", lambda: recovery_table(case, parents[0], seeds[0])),
         "overlap": overlap_table(parents, rates) if len(parents) > 1 else [],
     }
 
 
-def _kept_chain(case: Case, dense: Any, seed: int, folder: Path) -> list[dict[str, Any]]:
-    """Return the chain of a seed, from its file if it is there."""
-    import json
-
+def _kept(path: Path, make: Callable[[], Any]) -> Any:
+    """Return a table from its file if it is there."""
     from models.pruning.report import without_nan
 
-    path = folder / f"chain_{seed}.json"
     if not path.is_file():
-        path.write_text(json.dumps(without_nan(chain_rows(case, dense, seed, folder))), encoding="utf-8")
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return rows
+        path.write_text(json.dumps(without_nan(make())), encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))
