@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.disturbances import DISTURBANCES, disturbed
 from benchmarks.number_module import array_lines, header
 from data.adapters.registry import adapter
 from data.location import data_root
@@ -36,14 +37,19 @@ def main() -> None:
     """Fit, measure, write."""
     recordings = [r for name in ("mitdb", "wrist") for r in adapter(name).read(data_root())]
     rows: list[dict[str, Any]] = []
+    counts = {name: np.zeros(3, np.int64) for name in DISTURBANCES}
     for train, test in subject_folds([r.subject for r in recordings], N_FOLDS, seed=1):
         scorers = fit([r for r, use in zip(recordings, train, strict=True) if use and r.id not in BAD_REFERENCE])
-        rows += [score(r, scorers) for r, use in zip(recordings, test, strict=True) if use]
+        outside = [r for r, use in zip(recordings, test, strict=True) if use]
+        rows += [score(r, scorers) for r in outside]
+        for name, total in counts.items():
+            total += np.sum([among(r, scorers, name) for r in outside if r.dataset == "mitdb"], axis=0)
         print(json.dumps(rows[-1]), flush=True)
     result: dict[str, Any] = {"command": COMMAND, "split": f"{N_FOLDS} folds by subject", "tolerance_ms": 150}
     for name in ("mitdb", "wrist"):
         own = [r for r in rows if r["dataset"] == name]
         result[name] = rates(*(sum(r[k] for r in own) for k in ("hits", "extra", "missed")))
+    result["mitdb_disturbed"] = {name: rates(*(int(n) for n in total)) for name, total in counts.items()}
     result["per_record"] = sorted(rows, key=lambda r: str(r["id"]))
     (HERE / "results" / "beats_left_out.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     write_weights(fit([r for r in recordings if r.id not in BAD_REFERENCE]))
@@ -51,12 +57,25 @@ def main() -> None:
 
 
 def score(recording: Recording, scorers: tuple[Scorer, Scorer]) -> dict[str, Any]:
-    """Return the counts of one record."""
+    """Return the counts of one record, and the seconds at which each error is."""
     ecg = recording.require("ecg")
     found = detect_beats(ecg.samples, ecg.fs_hz, scorers=scorers)
     m = match_beats(recording.annotations["beats"].t_s, found.time_s)
     counts = {"hits": m.hits, "extra": m.extra.size, "missed": m.missed.size}
-    return {"id": recording.id, "dataset": recording.dataset, **counts, "f1": rates(*counts.values())["f1"]}
+    where = {"extra_s": m.extra, "missed_s": m.missed}
+    return {
+        "id": recording.id, "dataset": recording.dataset, **counts, "f1": rates(*counts.values())["f1"],
+        **{name: " ".join(f"{t:.2f}" for t in times) for name, times in where.items()},
+    }  # fmt: skip
+
+
+def among(recording: Recording, scorers: tuple[Scorer, Scorer], disturbance: str) -> tuple[int, int, int]:
+    """Return hits, extra and missed of one record with a disturbance laid over."""
+    ecg = recording.require("ecg")
+    samples, fs_hz = disturbed(disturbance, ecg.samples, ecg.fs_hz, sum(map(ord, recording.id)))
+    found = detect_beats(samples, fs_hz, scorers=scorers)
+    m = match_beats(recording.annotations["beats"].t_s, found.time_s)
+    return m.hits, m.extra.size, m.missed.size
 
 
 def write_weights(scorers: tuple[Scorer, Scorer]) -> None:

@@ -102,6 +102,7 @@ def main() -> None:
     }  # fmt: skip
     for name, score in (("ecg", p), ("as_pulses", q)):
         result[name] = figures(score, y, inside, normal, threshold)
+    result["roc"] = {name: roc(score, y, inside) for name, score in (("ecg", p), ("as_pulses", q))}
     result["per_record"] = {k: per_record(k, p, y, use, ids, threshold) for k in fold}
     (HERE / "results" / "irregular_rhythm.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     write_model(fit(np.concatenate([a[use], b[use]]), np.tile(y[use], 2)), threshold)
@@ -118,6 +119,13 @@ def figures(
         "auc": round(float(roc_auc_score(y[inside], p[inside])), 4),
         "specificity_nsr2db": round(float((p[normal] < at).mean()), 4),
     }
+
+
+def roc(p: NDArray[np.float64], y: NDArray[np.bool_], inside: NDArray[np.bool_]) -> str:
+    """Return "sensitivity,specificity" on afdb at a hundred thresholds: each hundredth of fibrillating windows."""
+    at = np.quantile(p[inside & y], np.linspace(0, 1, 101))
+    positive, negative = p[inside & y], p[inside & ~y]
+    return " ".join(f"{(positive >= t).mean():.4f},{(negative < t).mean():.4f}" for t in at)
 
 
 def per_record(

@@ -12,7 +12,7 @@ def array_lines(name: str, values: NDArray[Any], digits: int = 5) -> list[str]:
     flat = [f"{v:.{digits}g}" for v in values.ravel()]
     shape = f".reshape{values.shape}" if values.ndim > 1 else ""
     rows = ["    " + ", ".join(flat[k : k + 10]) + "," for k in range(0, len(flat), 10)]
-    return [f"{name} = np.array([", *rows, f"], np.float32){shape}"]
+    return [f"{name} = np.array([", *rows, f"], np.float32){shape}  # fmt: skip"]
 
 
 def header(what: str, command: str) -> list[str]:

@@ -19,6 +19,7 @@ _HIDDEN = (12, 16)  # units of stage one and two
 _MEMBERS = 3  # nets averaged into one three times as wide: seeds disagree most where nothing was learned
 _JITTER = 0.3  # standard deviations of noise on the features, so that the answer is smooth between records
 _RARE_WEIGHT = 2.0  # of ectopic beats, which are few and the hardest
+_FAULT_WEIGHT = 0.3  # of rows with an electrode's faults, which are rare: more of it cost clean records
 _NEAR_S = 0.1
 _ALL_COLUMNS = (tuple(range(12)), tuple(range(21)))
 
@@ -35,7 +36,7 @@ class Rows:
 
 def fit(recordings: Sequence[Recording], *, seed: int = 0) -> tuple[Scorer, Scorer]:
     """
-    Return stage one and stage two fitted on the ``beats`` of `recordings`, each as it is and with noise laid over.
+    Return stage one and stage two fitted on the ``beats`` of `recordings`, each as it is and disturbed.
 
     Parameters
     ----------
@@ -43,18 +44,10 @@ def fit(recordings: Sequence[Recording], *, seed: int = 0) -> tuple[Scorer, Scor
         With channel ``ecg`` and annotations ``beats``.
     """
     rng = np.random.default_rng(seed)
-    takes = [
-        (r, samples, scale)
-        for r in recordings
-        for samples, scale in (
-            (r.require("ecg").samples, 1.0),
-            # A tenth faster or slower: widths and intervals of more people than there are.
-            (with_noise(r.require("ecg").samples, r.require("ecg").fs_hz, rng), float(rng.uniform(0.9, 1.1))),
-        )
-    ]
+    takes = [take for recording in recordings for take in _takes(recording, rng)]
     one = None
     for stage in (0, 1):
-        rows = [_rows(recording, samples, scale, one) for recording, samples, scale in takes]
+        rows = [_rows(*take, one) for take in takes]
         features = np.concatenate([(r.second if stage else r.first) for r in rows])
         scorer = _ensemble(
             features, np.concatenate([r.beat for r in rows]), np.concatenate([r.weight for r in rows]),
@@ -64,6 +57,17 @@ def fit(recordings: Sequence[Recording], *, seed: int = 0) -> tuple[Scorer, Scor
             one = scorer
     assert one is not None
     return one, scorer
+
+
+def _takes(recording: Recording, rng: np.random.Generator) -> list[tuple[Recording, NDArray[np.float32], float, float]]:
+    """Return (recording, samples, time scale, weight) of the ECG as it is, with noise, with an electrode's faults."""
+    samples, fs_hz = recording.require("ecg").samples, recording.require("ecg").fs_hz
+    return [
+        (recording, samples, 1.0, 1.0),
+        # A tenth faster or slower: widths and intervals of more people than there are.
+        (recording, with_noise(samples, fs_hz, rng), float(rng.uniform(0.9, 1.1)), 1.0),
+        (recording, with_faults(samples, fs_hz, rng), 1.0, _FAULT_WEIGHT),
+    ]
 
 
 def with_noise(ecg: NDArray[np.float32], fs_hz: float, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -83,7 +87,27 @@ def with_noise(ecg: NDArray[np.float32], fs_hz: float, rng: np.random.Generator)
     return ((x + motion + muscle) * gain).astype(np.float32)
 
 
-def _rows(recording: Recording, samples: NDArray[np.float32], scale: float, one: Scorer | None) -> Rows:
+def with_faults(ecg: NDArray[np.float32], fs_hz: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return the ECG with what an electrode does: jumps that fade, steps of the gain up to five times, hiss."""
+    x = bridge(ecg)[0].astype(np.float64)
+    times = np.arange(x.size) / fs_hz
+    size = float(np.percentile(np.abs(x - np.median(x)), 98)) + 1e-9
+    edges = _now_and_then(60.0, float(times[-1]), rng)
+    x *= np.exp(rng.uniform(-1.6, 0.0, edges.size + 1))[np.searchsorted(edges, times)]
+    for at_s in _now_and_then(40.0, float(times[-1]), rng):
+        first, fade_s = int(at_s * fs_hz), rng.uniform(0.2, 1.5)
+        own = x[first : first + int(6 * fade_s * fs_hz)]
+        own += rng.uniform(-5.0, 5.0) * size * np.exp(-np.arange(own.size) / (fade_s * fs_hz))
+    x += rng.uniform(0.0, 0.05) * size * rng.standard_normal(x.size)
+    return np.asarray(x, np.float32)
+
+
+def _now_and_then(mean_s: float, until_s: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    times = np.cumsum(rng.exponential(mean_s, int(2 * until_s / mean_s) + 10))
+    return np.asarray(times[times < until_s])
+
+
+def _rows(recording: Recording, samples: NDArray[np.float32], scale: float, share: float, one: Scorer | None) -> Rows:
     fs_hz = recording.require("ecg").fs_hz * scale
     beats = recording.annotations["beats"]
     blocks, core_start = blocks_of(bridge(samples)[0], fs_hz)
@@ -92,7 +116,7 @@ def _rows(recording: Recording, samples: NDArray[np.float32], scale: float, one:
     label, use = _labels(judged.found, core_start, truth)
     use &= ~judged.flutter
     rare = truth[np.array([code not in "NLR" for code in beats.label], bool)]
-    weight = np.where(_near(judged.found, core_start, rare) & (label == 1), _RARE_WEIGHT, 1.0)
+    weight = share * np.where(_near(judged.found, core_start, rare) & (label == 1), _RARE_WEIGHT, 1.0)
     return Rows(judged.found.first[use], judged.second[use], label[use], weight[use].astype(np.float32))
 
 
