@@ -1,4 +1,4 @@
-"""The page over a year of stored data: server time of each view, weight, and how soon a live value is there."""
+"""The page over a year of stored data: server time of each view, its weight, and how soon a live value is seen."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import gzip
 import json
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 from sqlalchemy import Connection
 
+from benchmarks.screenshots import browser, sign_in
 from services.store import accounts, records
 from services.store.migrate import open_store
 from services.store.records import Record, client_id
 from services.store.store import Store
 from services.sync.app import create_app
 from services.sync.config import Settings
-from services.sync.server import running
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "page.json"
 STATIC = ROOT / "services" / "page" / "static"
 SECRET = "a secret of the benchmark, 32 characters and more"
-VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data")
+VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data", "/settings")
 DAY_US, MINUTE_US = 86_400_000_000, 60_000_000
+# Raw signal before the first value that is timed, the length of the chunks after it, and how long one is waited for.
+WARM_S, CHUNK_S, PATIENCE_S = 120.0, 10.0, 30.0
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -91,38 +91,76 @@ def page_weight(store: Store) -> int:
     )
 
 
-def live_times(store: Store, n: int) -> list[float]:
-    """Return the seconds from sending a record to its event on the live stream."""
-    settings = Settings(store=store.url, secret=SECRET, rate_per_minute=0, signin_per_minute=0)
+def live_times(n: int) -> list[float]:
+    """
+    Return the seconds from the answer to a chunk of raw signal to the heart rate in the page, in a real Chromium.
+
+    In between: the worker puts the chunk to the ones before, the shipped model infers, the record goes out as a
+    server-sent event, and a script writes it where a person looks.
+    """
+    from services.local import OWNER, LocalService
+
     taken: list[float] = []
-    with running(settings, abilities=[]) as service, httpx.Client(base_url=service.url, trust_env=False) as http:
-        signed = http.post("/v1/sessions", json={"name": "owner", "secret": "the owner's secret"}).json()
-        http.headers["Authorization"] = f"Bearer {signed['access_token']}"
-        heard_at: list[float] = []
-        arrived = threading.Event()
-        heard = threading.Thread(target=_listen, args=(http, n, heard_at, arrived))
-        heard.start()
-        time.sleep(1.0)
-        for k in range(n):
-            arrived.clear()
-            now = dt.datetime.now(dt.UTC).isoformat()
-            heart = {"client_record_id": f"live-{k}", "kind": "heart_rate", "start": now, "end": now, "value": 60.0 + k}
-            began = time.perf_counter()
-            http.post("/v1/records", json={"records": [heart]}).raise_for_status()
-            arrived.wait(10)
-            taken.append(heard_at[-1] - began)
-        heard.join(5)
+    with tempfile.TemporaryDirectory() as folder:
+        service = LocalService(Path(folder) / "live.db")
+        service.start()
+        driver = browser()
+        try:
+            sign_in(driver, service.url, service.owner_secret, OWNER)
+            wrist = _wrist(service, n)
+            driver.get(service.url)
+            driver.execute_script(_WATCH)
+            for k in range(n):
+                wrist.watch.advance(WARM_S + CHUNK_S * (k + 1))
+                driver.execute_script("window.seen.length = 0")
+                outcome, accepted = wrist.watch.sync(), time.time()
+                while not outcome.done:
+                    outcome = wrist.watch.sync()
+                taken.append(_seen(driver) - accepted)
+            wrist.close()
+        finally:
+            driver.quit()
+            service.stop()
     return taken
 
 
-def _listen(http: httpx.Client, n: int, at: list[float], arrived: threading.Event) -> None:
-    with http.stream("GET", "/v1/live", timeout=30) as reply:
-        for line in reply.iter_lines():
-            if line.startswith("data:") and "heart_rate" in line:
-                at.append(time.perf_counter())
-                arrived.set()
-                if len(at) >= n:
-                    return
+# Each time the value is written, its moment; the page's clock and ours are one.
+_WATCH = """
+window.seen = [];
+new MutationObserver(() => window.seen.push(Date.now() / 1000))
+  .observe(document.getElementById("live-bpm"), {childList: true, characterData: true, subtree: true});
+"""
+
+
+def _wrist(service: Any, n: int) -> Any:
+    """Return a watch whose first minutes are there already, so that the page has a value to renew."""
+    from data.synthetic.wearer import wearer
+    from services.watch import Assembly, Companion, RunOptions
+    from services.watch.link import HttpTransport
+    from services.watch.sensors import DeviceProfile
+
+    seconds = WARM_S + CHUNK_S * (n + 1)
+    body = wearer(["ppg", "acc_x", "acc_y", "acc_z"], seconds=seconds, seed=1)
+    options = RunOptions(profile=DeviceProfile(chunk_s=CHUNK_S))
+    companion: Companion = service.companion
+    wrist = Assembly(body, HttpTransport(service.url), options, on_code=companion.approve)
+    wrist.pair()
+    wrist.watch.advance(WARM_S)
+    while not wrist.watch.sync().done:
+        pass
+    service.settle()
+    return wrist
+
+
+def _seen(driver: Any) -> float:
+    """Return when the page wrote a value first since it was told to forget."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        moments = driver.execute_script("return window.seen")
+        if moments:
+            return float(moments[0])
+        time.sleep(0.05)
+    return float("inf")
 
 
 def main(quick: bool) -> dict[str, Any]:
@@ -133,8 +171,8 @@ def main(quick: bool) -> dict[str, Any]:
         user = store.write(lambda conn: accounts.create_user(conn, "owner", "the owner's secret"))[0]
         rows = store.write(lambda conn: fill(conn, user, n_days))
         times, weight = view_times(store, n), page_weight(store)
-        live = live_times(store, 3 if quick else 30)
         store.close()
+    live = live_times(3 if quick else 30)
     return {
         "days": n_days, "records": rows, "views": times, "weight_gzip_bytes": weight, "live_s": sorted(live),
         "goals": goals(times, weight, float(np.quantile(live, 0.95))),
@@ -149,7 +187,7 @@ def goals(times: dict[str, dict[str, float]], weight: int, live_s: float) -> lis
         ("first view, 1 year of stored data, server time p95", "≤ 100 ms",
          f"{first:.0f} ms (slowest view, {worst}: {slowest:.0f} ms)", first <= 100),
         ("page weight, all scripts and styles, gzip", "≤ 150 KB", f"{weight / 1e3:.0f} KB", weight <= 150_000),
-        ("live value: sent to event in the page, p95", "≤ 3 s", f"{live_s:.2f} s", live_s <= 3),
+        ("live value: chunk accepted to pixel, p95", "≤ 3 s", f"{live_s:.2f} s", live_s <= 3),
     )  # fmt: skip
     command = "python -m benchmarks.page"
     return [

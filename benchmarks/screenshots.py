@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from models.bundle import shipped
+from pipelines.registry import TASKS
 from services.commands.serve import local_settings
 from services.insight import follow
 from services.person import mock_person
-from services.store import accounts
+from services.store import accounts, releases
 from services.store.migrate import open_store
+from services.store.releases import Release
+from services.store.store import Store
 from services.sync.server import running
 from services.watch import Companion
 
 OUT = Path(__file__).parent.parent / "docs" / "pictures"
-VIEWS = ("now", "day", "night", "trends", "events", "devices", "models", "data")
+VIEWS = ("now", "day", "night", "trends", "events", "devices", "models", "data", "settings")
 WIDTHS = {"desktop": 1280, "phone": 390}
-TALLEST = 1400
+TALLEST = 1500
+# The page has few colours: a palette makes a picture a third as large, and nobody sees it.
+COLOURS = 96
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking")
 
 
@@ -51,14 +60,46 @@ def shoot(driver: webdriver.Chrome, url: str, width: int, path: Path) -> None:
     resize(driver, width, min(height, TALLEST))
     time.sleep(0.2)
     driver.save_screenshot(str(path))
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
 
 
-def sign_in(driver: webdriver.Chrome, url: str, secret: str) -> None:
+def sign_in(driver: webdriver.Chrome, url: str, secret: str, name: str = "owner") -> None:
     """Sign in through the form."""
     driver.get(f"{url}/login")
+    driver.find_element(By.NAME, "name").clear()
+    driver.find_element(By.NAME, "name").send_keys(name)
     driver.find_element(By.NAME, "secret").send_keys(secret)
     driver.find_element(By.CSS_SELECTOR, "main form button").click()
     WebDriverWait(driver, 10).until(lambda d: "/login" not in d.current_url)
+
+
+def roll_out(store: Store) -> None:
+    """Offer two shipped models over the air, so that *Devices* has a roll-out to show."""
+    key = Ed25519PrivateKey.generate()
+    for name, percent in (("heart-rate", 100), ("fall-detection", 20)):
+        bundle = shipped(TASKS[name])
+        release = Release(name, releases.ANY_CLASS, bundle.version, bundle.model, bundle.card)
+        store.write(lambda conn, r=release, p=percent: releases.publish(conn, r, key, p))  # type: ignore[misc]
+
+
+def one_more_beat(companion: Companion) -> None:
+    """Write a heart rate of this moment: *Now* is live while somebody wears the watch."""
+    now = dt.datetime.now(dt.UTC)
+    beat = {
+        "client_record_id": f"now-{now.timestamp():.0f}", "kind": "heart_rate", "value": 71.0, "uncertainty": 1.8,
+        "quality": 0.95, "start": (now - dt.timedelta(seconds=8)).isoformat(), "end": now.isoformat(),
+        "utc_offset_s": 3600,
+    }  # fmt: skip
+    companion.call("POST", "/v1/records", {"records": [beat]})
+
+
+def day_of_exercise(companion: Companion) -> str:
+    """Return the last local day with exercise, which shows more of *Day* than one that has only begun."""
+    found = [r for r in companion.records("context") if r["value"] == "exercising"]
+    at = dt.datetime.fromisoformat(found[-1]["start"]) + dt.timedelta(seconds=found[-1]["utc_offset_s"])
+    return at.date().isoformat()
 
 
 def main() -> None:
@@ -70,20 +111,30 @@ def main() -> None:
         settings = local_settings(Path(folder), rate_per_minute=0)
         store = open_store(settings.store)
         _, secret = store.write(lambda conn: accounts.create_user(conn, "owner"))
+        roll_out(store)
         with running(settings) as service:
-            report = mock_person(service.url, Companion(service.url, "owner", secret), days=42, seed=1)
+            companion = Companion(service.url, "owner", secret)
+            report = mock_person(service.url, companion, days=42, seed=1)
             sys.stdout.write(f"{report.records} records\n")
             while follow.step(store):
                 pass
-            driver = browser()
-            sign_in(driver, service.url, secret)
-            for name, width in WIDTHS.items():
-                for view in VIEWS:
-                    address = f"{service.url}/{'' if view == 'now' else view}"
-                    shoot(driver, address, width, OUT / f"page_{view}_{name}.png")
-            shoot(driver, f"{service.url}/night?theme=dark&lang=zh", 390, OUT / "page_night_phone_dark_zh.png")
-            driver.quit()
+            take(service.url, secret, companion)
         store.close()
+
+
+def take(url: str, secret: str, companion: Companion) -> None:
+    """Take the pictures."""
+    driver = browser()
+    sign_in(driver, url, secret)
+    date = day_of_exercise(companion)
+    for name, width in WIDTHS.items():
+        for view in VIEWS:
+            one_more_beat(companion)
+            address = f"{url}/{'' if view == 'now' else view}{f'?date={date}' if view == 'day' else ''}"
+            shoot(driver, address, width, OUT / f"page_{view}_{name}.png")
+    shoot(driver, f"{url}/night?theme=dark&lang=zh", 390, OUT / "page_night_phone_dark_zh.png")
+    shoot(driver, f"{url}/trends?theme=dark", 1280, OUT / "page_trends_desktop_dark.png")
+    driver.quit()
 
 
 if __name__ == "__main__":

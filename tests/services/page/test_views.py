@@ -16,6 +16,8 @@ from services.page.catalogue import LANGUAGES, choose, messages, translator
 from services.store import records
 from services.store.store import Store
 from services.store.tables import records as records_table
+from services.store.tables import users
+from tests.services.page.conftest import NOW, record, us
 
 VIEWS = ("/", "/day", "/night", "/trends", "/events", "/devices", "/models", "/data", "/settings")
 PAGE = Path(__file__).parents[3] / "services" / "page"
@@ -255,3 +257,33 @@ def test_the_weeks_say_what_is_owed_and_how_regular_it_was(owner: FlaskClient) -
     assert re.search(r"\d+ [A-Z][a-z]{2} [67] h \d+ min 1[0-9] h \d+ min 100 ± 0 min", shown)
     owner.post("/settings", data={**FORM, "sleep_need_h": "6"}, headers=OWN)
     assert re.search(r"\d+ [A-Z][a-z]{2} [67] h \d+ min 0 min 100 ± 0 min", text_of(owner.get("/trends").text))
+
+
+def test_a_caregiver_acknowledges_a_fall_and_the_history_says_who(
+    page_store: Store, owner: FlaskClient, caregiver: FlaskClient
+) -> None:
+    user = page_store.read(lambda c: c.execute(select(users.c.user_id).where(users.c.name == "owner")).scalar())
+    at = us(NOW) - 7_200_000_000
+    fall = record(user, "fall", at, at + 10_000_000, "alerted", confidence=0.8)
+    page_store.write(lambda conn: records.put(conn, user, [fall], {}))
+    address = f"/events/{fall.id.hex()}"
+    assert (
+        caregiver.post(address, data={"state": "acknowledged", "note": "I called her."}, headers=OWN).status_code == 302
+    )
+    shown = text_of(owner.get("/events").text)
+    assert re.search(r"Acknowledged · [^·]+ · a caregiver", shown)
+    assert "I called her." in shown
+
+
+def test_an_irregular_rhythm_can_be_acknowledged_but_is_no_fall_to_cancel(
+    page_store: Store, owner: FlaskClient
+) -> None:
+    user = page_store.read(lambda c: c.execute(select(users.c.user_id).where(users.c.name == "owner")).scalar())
+    at = us(NOW) - 9_000_000_000
+    found = record(user, "irregular_rhythm", at, at + 60_000_000, "irregular", probability=0.9)
+    page_store.write(lambda conn: records.put(conn, user, [found], {}))
+    shown = text_of(owner.get("/events").text)
+    assert "a doctor with an ECG can tell what it was" in shown
+    address = f"/events/{found.id.hex()}"
+    assert owner.post(address, data={"state": "cancelled"}, headers=OWN).status_code == 409
+    assert owner.post(address, data={"state": "acknowledged"}, headers=OWN).status_code == 302
