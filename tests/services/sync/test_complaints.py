@@ -11,6 +11,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.registry import TASKS
+from services.insight import follow
+from services.worker.engine import shipped_abilities
 from services.worker.worker import Worker
 from tests.services.client import Person, bearer, wall
 
@@ -191,8 +194,41 @@ def test_the_anchor_is_committed_before_ingestion_and_data_are_lost_silently(ada
     assert stands["cursor"] == third["cursor"]
 
 
-def test_the_end_of_sleep_depends_on_when_the_watch_synced(ada: Person, worker: Worker) -> None:
-    """OpenCircuit #190: the same samples in one batch, or one by one with the worker in between, give the same."""
+def test_the_end_of_sleep_depends_on_when_the_watch_synced(ada: Person) -> None:
+    """OpenCircuit #190: a night that comes in four parts, staged in between, ends when it ends if it comes at once."""
+    eve = Person(ada.http, ada.store, name="eve")
+    (staging,) = shipped_abilities([TASKS["sleep-staging"]])
+    worker = Worker(ada.store, [staging])
+    rng = np.random.default_rng(3)
+    counts = np.where(rng.random(32 * 60) < 0.03, rng.gamma(2, 15, 32 * 60), 0.0)  # eight hours of 15 s, asleep ...
+    counts[:100], counts[-140:] = 60.0, 60.0  # ... but for the first 25 and the last 35 minutes
+    chunks = [
+        ada.chunk(
+            k, stream="counts", channels=["counts"], t0_us=k * 900_000_000, rate_hz=1 / 15, n=60, encoding="f4",
+            data=counts[60 * k : 60 * k + 60].astype("<f4").tobytes(),
+        )
+        for k in range(32)
+    ]  # fmt: skip
+
+    def send(person: Person, parts: int) -> list[dict[str, Any]]:
+        for k in range(0, 32, 32 // parts):
+            until = k + 32 // parts
+            sent = person.batch(chunks[k:until], 900 * until)
+            sent["sent"]["wall"] = wall(6 * 3600 + 900 * until)
+            assert person.send(sent).status_code == 200
+            worker.drain()
+            follow.step(person.store)
+        query = {"from": wall(0), "to": wall(86_400)}
+        nights = person.http.get("/v1/sleep", query_string=query, headers=person.companion).json["nights"]
+        return [{k: n["sleep"][k] for k in ("start", "end", "value", "data")} for n in nights]
+
+    at_once, in_parts = send(ada, 1), send(eve, 4)
+    assert at_once == in_parts
+    assert len(at_once) == 1
+    assert wall(13.2 * 3600) < at_once[0]["end"] < wall(14 * 3600)
+
+
+def test_the_same_samples_give_the_same_however_they_came(ada: Person, worker: Worker) -> None:
     boot = "33333333-3333-4333-8333-333333333333"
     for seq in range(12):
         ada.send(ada.batch([ada.chunk(seq)], 10 * seq + 10))
