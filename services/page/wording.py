@@ -70,8 +70,11 @@ class Wording:
 
     def span(self, name: str, low: float, high: float) -> str:
         """Return a range of a measure: the unit once, and nothing below zero where there is no such thing."""
-        below = name in ("bedtime_min",)
-        return f"{self.measure(name, low if below else max(low, 0.0))} – {self.measure(name, high)}"
+        ends = [self.measure(name, max(low, 0.0) if name != "bedtime_min" else low), self.measure(name, high)]
+        number, _, unit = ends[0].rpartition(" ")
+        if number and name not in ("sleep_min", "sedentary_min") and ends[1].endswith(f" {unit}"):
+            ends[0] = number
+        return " – ".join(ends)
 
     def night(self, value: float | None, unit: str) -> str:
         """Return a figure of a night."""

@@ -102,7 +102,7 @@
       series: [
         { value: (u, s) => (s === null ? "–" : clock(s, offset)), label: box.dataset.time || "" },
         { label: box.dataset.label, stroke: heart, width: 1.6, spanGaps: false, points: { show: data.series.length < 3 } },
-        { show: true, stroke: "transparent", label: "−" }, { show: true, stroke: "transparent", label: "+" },
+        ...["−", "+"].map((label) => ({ label, stroke: "transparent", points: { show: false } })),
       ],
       bands: [{ series: [3, 2], fill: heart + "2e" }],
       hooks: { drawClear: [bars(data.steps || []), bands(data.bands || [])], draw: [marks(data.events || [])] },

@@ -13,7 +13,7 @@ from pipelines.insights.findings import history, weekly
 from pipelines.insights.plan import next_week
 from pipelines.insights.weeks import DEBT_SOURCE, REGULARITY_SOURCE, Sleep, Week, monday_of, weeks
 from services.insight.days import DAY_US, day_bounds, figures_by_day, local_date, without_partial
-from services.page.drawing import sparkline, stack
+from services.page.drawing import bar, sparkline, stack
 from services.page.views import effort
 from services.page.wearer import Wearer
 from services.store.records import between
@@ -41,7 +41,7 @@ def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
     return {
         "measures": [_measure(days, name, wearer, first) for name in MEASURES],
         "findings": [f for f in history(days) if f.date >= first][::-1],
-        "weekly": done, "weeks": told[::-1], "need_min": need_min,
+        "weekly": [(p, bar(p.done / p.goal.goal, "shipped")) for p in done], "weeks": told[::-1], "need_min": need_min,
         "week_sources": (DEBT_SOURCE, REGULARITY_SOURCE),
         "zones": _zones(conn, wearer, told), "heart": effort.heart(conn, wearer, wearer.today),
         "plan": next_week(done[0].done, _recovery_z(days, wearer.today)) if len(days) >= MIN_DAYS else None,
