@@ -29,7 +29,9 @@ def prune(
     scope: Annotated[str, typer.Option(help="local or global ranking.")] = "global",
     keep: Annotated[str, typer.Option(help="For --method sensors: inputs that stay, with commas.")] = "",
     power: Annotated[str, typer.Option(help="For a task's sensors: microwatts, as ppg=300,acc=20.")] = "",
-    per_set: Annotated[int | None, typer.Option(help="For a task's sensors: recordings of each data set.")] = None,
+    per_set: Annotated[
+        int | None, typer.Option(help="For a task: at most so many recordings of each data set.")
+    ] = None,
     plan: Annotated[Path | None, typer.Option(help="Apply this plan (an edited plan.json) instead.")] = None,
     loss: Annotated[str, typer.Option(help="Keras loss of a saved model.")] = "mse",
     mode: Annotated[str, typer.Option(help="float32, float16, int8 or weight_int8.")] = "float32",
@@ -77,7 +79,7 @@ def prune(
         if _is_file(model):
             found = prune_saved(Path(model), calibration, request, out)
         else:
-            found = prune_task(model, dense, request, out)
+            found = prune_task(model, dense, request, out, per_set=per_set)
         _say(found, out)
 
     if not every_set:

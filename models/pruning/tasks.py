@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CLASS_MARGIN, _VALUE_MARGIN = 0.03, 0.10
 
 
-def prune_task(name: str, dense: Path | None, request: Request, out: Path) -> Pruned:
+def prune_task(name: str, dense: Path | None, request: Request, out: Path, *, per_set: int | None = None) -> Pruned:
     """
     Train (or load) the dense parent of a task on three quarters of the subjects, prune it, judge it on the others.
 
@@ -32,8 +32,10 @@ def prune_task(name: str, dense: Path | None, request: Request, out: Path) -> Pr
         Dense parent saved by `wristwise train`. It has seen all subjects, so that the figures then are no test.
     request : Request
     out : Path
+    per_set : int, optional
+        At most so many recordings of each data set.
     """
-    case = case_named(name)
+    case = case_named(name) if per_set is None else case_named(name, per_set=per_set)
     if dense is not None:
         model = load_model(dense)
     else:
