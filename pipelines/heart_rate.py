@@ -18,6 +18,7 @@ from pipelines.pulse_features import (
     CONTEXT_S,
     LENGTH_S,
     N_BINS,
+    N_PPG_PLANES,
     PLANES,
     STEP_S,
     pulse_planes,
@@ -36,6 +37,8 @@ DEFAULTS: Mapping[str, float] = {
 }  # fmt: skip
 _NARROWEST_BPM = 1.0  # the reference's own noise
 _NEAR_BPM = 7.5  # width of the main lobe of an 8 s window: closer rates are one line
+# Without acceleration nobody can tell a cadence from a pulse: on treadmills 65 to 80 % of confident answers are right.
+_BLIND = 0.8
 _LINES = (PLANES.index("acc x2"), PLANES.index("acc third"))
 _MEMORY = 0.15  # of the mean over past windows: 13 s, the least in which windows do not overlap
 
@@ -57,7 +60,7 @@ class Judged:
         light of a runner can show lines at half or at three times the stride that a filter does not take out, while a
         pulse that keeps step with the stride is common and no reason to doubt.
     sensed : float
-        Quality of the light, 0 where nothing was sensed.
+        Quality of the light, 0 where nothing was sensed; less without an accelerometer.
     """
 
     guess_bpm: float
@@ -229,6 +232,8 @@ class HeartRateDecoder:
         guess = around_mode(belief, logits, BPM)
         now = 0.0 if logits is None else mass_near(odds(logits), BPM, guess, _NEAR_BPM)
         self._seen += _MEMORY * (now - self._seen)
+        if not planes[:, N_PPG_PLANES:].any():
+            sensed *= _BLIND
         at_guess = planes[int(np.abs(BPM - guess).argmin())]
         self._motion += _MEMORY * (float(sum(at_guess[plane] for plane in _LINES)) - self._motion)
         spread = (quantile(belief, BPM, 0.95) - quantile(belief, BPM, 0.05)) / 2
