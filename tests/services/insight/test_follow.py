@@ -14,6 +14,7 @@ from services.insight.days import DAY_US, steps_by_day
 from services.store import accounts, records
 from services.store.records import Record, client_id
 from services.store.store import Store
+from tests.services.client import Person
 
 NOW_US = int(dt.datetime.now(dt.UTC).timestamp() * 1e6)
 MIDNIGHT = NOW_US - NOW_US % DAY_US
@@ -288,3 +289,32 @@ def test_words_where_numbers_belong_stop_nothing(store: Store) -> None:
     put(store, user, replace(record(user, "sleep", start, start + 3_600_000_000, 50.0), data=odd))
     put(store, user, record(user, "context", MIDNIGHT, MIDNIGHT + 60_000_000, word="dancing"))
     assert follow.step(store) == 1
+
+
+def test_contexts_findings_and_reminders_are_served_by_the_api(store: Store, ada: Person) -> None:
+    start = MIDNIGHT - DAY_US + 36_000_000_000
+    put(store, ada.user_id, record(ada.user_id, "activity", start, start + 1_200_000_000, word="walk"))
+    follow.step(store)
+    served = ada.changes(kind="context")["changes"]
+    assert [(r["value"], r["kind"]) for r in served if r["value"] != "not_worn"] == [("walking", "context")]
+    watch = ada.http.get("/v1/changes?kind=reminder", headers=ada.watch)
+    assert watch.status_code == 200
+    assert watch.json["changes"] == []
+
+
+def test_a_reminder_is_written_once_for_the_page_and_the_watch_and_not_while_asleep(store: Store, ada: Person) -> None:
+    user, at = ada.user_id, NOW_US - 90 * 60_000_000
+    always = {"quiet_from": "00:00", "quiet_to": "00:00", "on": {"stand": True}}
+    put(store, user, settings(user, 1, reminders=always))
+    put(store, user, record(user, "activity", max(at, MIDNIGHT), NOW_US, word="still"))
+    follow.step(store)
+    told = [r["value"] for r in ada.http.get("/v1/changes?kind=reminder", headers=ada.watch).json["changes"]]
+    if NOW_US - MIDNIGHT > 60 * 60_000_000:  # a sitting is counted within a day
+        assert told == ["stand"]
+    put(store, user, record(user, "heart_rate", NOW_US - 60_000_000, NOW_US, 60.0))
+    follow.step(store)
+    assert [r.data["value"] for r in found(store, user, "reminder")] == told
+    asleep = someone(store, "bob")
+    put(store, asleep, settings(asleep, 1, reminders=always), record(asleep, "sleep", max(at, MIDNIGHT), NOW_US, 80.0))
+    follow.step(store)
+    assert found(store, asleep, "reminder") == []
