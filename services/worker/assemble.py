@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
 from data.recording import Channel, Recording
 from services.store import intake
-from services.store.cipher import Cipher
+from services.store.store import Store
 from services.worker.plan import Span
 
 
@@ -25,40 +25,44 @@ class Samples:
     """
     The samples of one boot, as several tasks ask for them: each chunk is read and unpacked once.
 
+    Each read is a transaction of its own, over before anything is computed: SQLite cannot begin its log anew while
+    somebody reads, and under a day of samples the log would grow as long as the day.
+
     Parameters
     ----------
+    store : Store
     user_id : int
     streams : mapping of int to str
         The streams' names by number.
-    cipher : Cipher
     """
 
-    def __init__(self, user_id: int, streams: Mapping[int, str], cipher: Cipher) -> None:
-        self._user_id, self._streams, self._cipher = user_id, streams, cipher
+    def __init__(self, store: Store, user_id: int, streams: Mapping[int, str]) -> None:
+        self._store, self._user_id, self._streams = store, user_id, streams
         self._span = (0, 0)
         self._rows: list[Row[Any]] = []
         self._unpacked: dict[tuple[int, int], NDArray[np.float32]] = {}
 
-    def fetch(self, conn: Connection, start_us: int, end_us: int) -> None:
+    def fetch(self, start_us: int, end_us: int) -> None:
         """Read the chunks of [start_us, end_us), and let go of what was read before."""
-        self._rows = intake.chunk_samples(conn, self._user_id, list(self._streams), start_us, end_us)
+        numbers = list(self._streams)
+        self._rows = self._store.read(lambda c: intake.chunk_samples(c, self._user_id, numbers, start_us, end_us))
         self._span, self._unpacked = (start_us, end_us), {}
 
     def forget(self) -> None:
         """Let go of what was read."""
         self._span, self._rows, self._unpacked = (0, 0), [], {}
 
-    def recording(self, conn: Connection, rates: Mapping[str, float], start_us: int, end_us: int) -> Recording:
+    def recording(self, rates: Mapping[str, float], start_us: int, end_us: int) -> Recording:
         """Return what is stored of [start_us, end_us); see `assemble`."""
         if start_us < self._span[0] or end_us > self._span[1]:
-            self.fetch(conn, start_us, end_us)
+            self.fetch(start_us, end_us)
         rows = [r for r in self._rows if r.t0_us < end_us and r.end_us > start_us]
         return assemble(rows, self._streams, rates, start_us, end_us, self._unpack)
 
     def _unpack(self, row: Row[Any]) -> NDArray[np.float32]:
         key = (row.stream_no, row.seq)
         if key not in self._unpacked:
-            self._unpacked[key] = intake.unpack(row, self._cipher)
+            self._unpacked[key] = intake.unpack(row, self._store.cipher)
         return self._unpacked[key]
 
 

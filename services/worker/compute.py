@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 from data.recording import Recording
 from pipelines.task import Estimate, Windows, WindowSpec
 from services.store import intake, progress
-from services.store.cipher import Cipher
 from services.store.clock import Clock
 from services.store.progress import Chain, UnitRow
+from services.store.store import Store
 from services.worker.assemble import Samples, spans_of
 from services.worker.engine import Ability
 from services.worker.plan import (
@@ -47,7 +47,6 @@ class Boot:
     boot_id: str
     clock: Clock
     streams: Mapping[int, str]  # number: name
-    cipher: Cipher
 
     @cached_property
     def clock_text(self) -> str:
@@ -179,12 +178,12 @@ class Walk:
 class BootWalk:
     """All tasks along one boot side by side, so that memory holds a slice of it and each chunk is unpacked once."""
 
-    def __init__(self, boot: Boot, walks: Sequence[Walk]) -> None:
+    def __init__(self, store: Store, boot: Boot, walks: Sequence[Walk]) -> None:
         self.boot = boot
         self._walks = list(walks)
-        self._samples = Samples(boot.user_id, boot.streams, boot.cipher)
+        self._samples = Samples(store, boot.user_id, boot.streams)
 
-    def advance(self, conn: Connection, slice_s: float) -> tuple[list[TaskResult], bool]:
+    def advance(self, slice_s: float) -> tuple[list[TaskResult], bool]:
         """Compute the next slice; return what each task says of it, and whether nothing is left."""
         parts = [(part, walk.window) for walk in self._walks if (part := walk.pending()) is not None]
         limit_s = min((part.first * window.step_s for part, window in parts), default=0.0) + slice_s
@@ -192,18 +191,14 @@ class BootWalk:
             # One read for all tasks; who needs more than that reads alone.
             seen = [_seen_us(part, window) for part, window in parts]
             until_us = round((limit_s + BLOCK_US / 1e6) * 1e6)
-            self._samples.fetch(conn, min(start for start, _ in seen), until_us)
-
-        def read(rates: Mapping[str, float], start_us: int, end_us: int) -> Recording:
-            return self._samples.recording(conn, rates, start_us, end_us)
-
-        results = [walk.advance(read, limit_s) for walk in self._walks]
+            self._samples.fetch(min(start for start, _ in seen), until_us)
+        results = [walk.advance(self._samples.recording, limit_s) for walk in self._walks]
         self._walks = [walk for walk, result in zip(self._walks, results, strict=True) if not result.whole]
         self._samples.forget()
         return results, not self._walks
 
 
-def open_walk(conn: Connection, boot: Boot, abilities: Sequence[Ability], touched: tuple[int, int]) -> BootWalk:
+def plan_walks(conn: Connection, boot: Boot, abilities: Sequence[Ability], touched: tuple[int, int]) -> list[Walk]:
     """Plan what is stale of each task."""
     chains = progress.chains_of(conn, boot.user_id, boot.device_id, boot.boot_id)
     stale = {a.task.name: _stale_us(boot, chains.get(a.task.name), touched) for a in abilities}
@@ -225,7 +220,7 @@ def open_walk(conn: Connection, boot: Boot, abilities: Sequence[Ability], touche
         window = ability.task.window
         touched_windows = Stale(first_touched(start_us, window), last_touched(end_us, window))
         walks.append(Walk(boot, ability, chain, thaw(units, seen, window), stored, touched_windows))
-    return BootWalk(boot, walks)
+    return walks
 
 
 def _stale_us(boot: Boot, chain: Chain | None, touched: tuple[int, int]) -> tuple[int, int]:

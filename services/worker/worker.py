@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from services.store import accounts, intake, jobs
-from services.store.cipher import Cipher
 from services.store.failpoints import failpoint
 from services.store.jobs import Job
 from services.store.store import Store, now_us
-from services.worker.compute import Boot, TaskResult, open_walk
+from services.worker.compute import Boot, BootWalk, TaskResult, plan_walks
 from services.worker.engine import Ability
 from services.worker.writing import write_results
 
@@ -192,26 +191,29 @@ class Worker:
         store = self._store
         device_id, _, boot_id = job.key.rpartition("/")
         touched = (job.touched_us, job.touched_end_us)
-        boot = store.read(lambda conn: open_boot(conn, job.user_id, device_id, boot_id, store.cipher))
-        walk = store.read(lambda conn: open_walk(conn, boot, abilities, touched)) if boot is not None else None
-        last = False
+
+        def plan(conn: Connection) -> BootWalk | None:
+            boot = open_boot(conn, job.user_id, device_id, boot_id)
+            return None if boot is None else BootWalk(store, boot, plan_walks(conn, boot, abilities, touched))
+
+        walk, last = store.read(plan), False
         while not last:
-            results, last = store.read(lambda conn: walk.advance(conn, SLICE_S)) if walk is not None else ([], True)
+            results, last = walk.advance(SLICE_S) if walk is not None else ([], True)
 
             def write(conn: Connection, results: list[TaskResult] = results, last: bool = last) -> None:
-                if boot is not None:
-                    write_results(conn, boot, results)
+                if walk is not None:
+                    write_results(conn, walk.boot, results)
                 if last and then is not None:
                     then(conn, job)
 
             yield Slice(write, last)
 
 
-def open_boot(conn: Connection, user_id: int, device_id: str, boot_id: str, cipher: Cipher) -> Boot | None:
+def open_boot(conn: Connection, user_id: int, device_id: str, boot_id: str) -> Boot | None:
     """Return a boot that can be placed in time, else None: its samples wait for a clock reading."""
     clock = intake.boot_clock(conn, user_id, device_id, boot_id)
     streams = {row.stream_no: row.stream for row in intake.boot_streams(conn, user_id, device_id, boot_id)}
-    return Boot(user_id, device_id, boot_id, clock, streams, cipher) if clock is not None and streams else None
+    return Boot(user_id, device_id, boot_id, clock, streams) if clock is not None and streams else None
 
 
 def _apply_all(conn: Connection, done: Sequence[Going]) -> None:
