@@ -31,15 +31,17 @@ class Folds:
         Folds by subject.
     out : Path
         Folder of the run; what is there is not trained again.
+    seed : int, default=0
+        Of the folds and the networks.
     """
 
-    def __init__(self, task: str, n: int, out: Path) -> None:
+    def __init__(self, task: str, n: int, out: Path, seed: int = 0) -> None:
         quiet()
-        self.recipe, self.n, self.out = recipe(task), n, out
+        self.recipe, self.n, self.out, self.seed = recipe(task), n, out, seed
         self.recordings = load(self.recipe, data_root())
         if not all((out / f"fold_{k}.json").is_file() for k in range(n)):
             with bar(f"{task}, {n} folds") as advance:
-                run(self.recipe, self.recordings, RunConfig(folds=n), out, advance)
+                run(self.recipe, self.recordings, RunConfig(seed=seed, folds=n), out, advance)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return every recording's score by the fold that had not seen its subject."""
@@ -51,7 +53,7 @@ class Folds:
     def outside(self) -> list[tuple[Bundle, list[Recording]]]:
         """Return each fold's bundle with the recordings of the subjects that it had not seen."""
         strata = strata_of(self.recipe, self.recordings)
-        masks = subject_folds([r.subject for r in self.recordings], self.n, 0, strata)
+        masks = subject_folds([r.subject for r in self.recordings], self.n, self.seed, strata)
         return [
             (Bundle.open(self.out / f"fold_{k}"), [r for r, use in zip(self.recordings, test, strict=True) if use])
             for k, (_, test) in enumerate(masks)

@@ -133,7 +133,8 @@ def fall(
     """
     Return a walk that ends in a fall, and the moment of impact in seconds.
 
-    0.45 s of partial free fall, an impact of 4 to 6 g with a bounce, then a body at rest in another posture.
+    A stumble with thrown arms for 0.5 s, 0.45 s of partial free fall, an impact of 4 to 6 g, the arm's and the body's
+    own a moment later, a second of settling, then a body at rest in another posture.
     """
     first, _ = walk(before_s, rng, fs_hz=fs_hz)
     down = round(0.45 * fs_hz)
@@ -143,8 +144,17 @@ def fall(
     last = still(after_s, rng, fs_hz, _LYING)
     samples = np.concatenate([first, flight + 0.05 * rng.standard_normal((down, 3)), last])
     impact_s = before_s + 0.45 + 0.02
+    since = np.arange(len(samples)) / fs_hz - impact_s
+    swings = np.stack(
+        [np.sin(2 * np.pi * (f * since + p)) for f, p in zip((2.1, 2.7, 3.4), rng.random(3), strict=True)], axis=1
+    )
+    thrown = np.exp(-0.5 * ((since + 0.6) / 0.25) ** 2)
+    settling = np.where(since > 0, np.exp(-since / 0.35), 0.0)
+    samples += (0.8 * thrown + 0.7 * settling)[:, None] * swings
     sizes = np.array([rng.uniform(4, 6), rng.uniform(1.2, 1.8)])
-    return _shocks(samples, np.array([impact_s, impact_s + 0.28]), sizes, np.array([0.4, -0.5, 0.8]), fs_hz), impact_s
+    samples = _shocks(samples, np.array([impact_s, impact_s + 0.28]), sizes, np.array([0.4, -0.5, 0.8]), fs_hz)
+    arm = np.array([impact_s - 0.18, impact_s + 0.14])
+    return _shocks(samples, arm, rng.uniform(1.5, 2.5, 2), np.array([-0.7, 0.5, 0.3]), fs_hz), impact_s
 
 
 def put_on_table(rng: np.random.Generator, fs_hz: float = FS_HZ) -> Floats:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.recording import Recording
+from models.motion_pictures import Rows, draw_activity
 from models.training.recipe import Examples, KerasModel, Progress, PruneTarget
 from pipelines.activities import CLASSES, reference
 from pipelines.activity import DWELL_S, INPUT, LENGTH, LIMIT_G, OUTPUT, SIGNALS, STEP, TASK, view
@@ -137,6 +139,10 @@ class ActivityRecipe:
         """Return the mean length of an activity: a minute, by choice, not fitted on runs that all last three."""
         del predict, recordings
         return {"dwell_s": DWELL_S}
+
+    def pictures(self, per_recording: Rows, folder: Path) -> list[Path]:
+        """Draw the confusion of what the folds said."""
+        return draw_activity(per_recording, folder)
 
 
 def augmented(motion_g: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy as np
 from pipelines.task import Estimate, Outputs, Windows
 
 KIND, DETECTED = "fall", "detected"
+_NARROW_G = 2.0
 MERGE_S = 10.0  # a body bounces, an arm follows: one fall is one event
 
 
@@ -24,12 +25,14 @@ class FallDecoder:
     ----------
     config : mapping, optional
         ``threshold`` (default 0.5) and ``most_movement_g``: the stillness check. A wrist that goes on moving harder
-        than any fallen one did in training is not lying there.
+        than any fallen one did in training is not lying there. With ``range_g`` of 2 or less (a watch whose
+        accelerometer ends at ±2 g), ``threshold_2g`` stands in: clipped falls look weaker.
     """
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         config = config or {}
-        self._threshold = float(config.get("threshold", 0.5))
+        narrow = float(config.get("range_g", np.inf)) <= _NARROW_G and "threshold_2g" in config
+        self._threshold = float(config["threshold_2g"] if narrow else config.get("threshold", 0.5))
         self._most_movement_g = float(config.get("most_movement_g", np.inf))
         self._last_s = -np.inf
 

@@ -79,14 +79,17 @@ def score(estimates: Sequence[Estimate], recording: Recording) -> dict[str, Any]
     Return one recording's outcome.
 
     Events count, not windows. In a recording with a fall, an event before the fall is a false alarm and one after it
-    belongs to it; where the moment is unknown any event finds it.
+    belongs to it; where the moment is unknown any event finds it. ``probability`` is the strongest of the fall's own
+    span, or of the recording where there is none; ``impacts`` are time and probability of all that were judged.
     """
     spans, fall = fall_spans(recording), is_fall(recording)
     events = [e for e in estimates if e.value == DETECTED]
-    probability = max((float(e.extras["confidence"]) for e in estimates), default=0.0)
+    own = [e for e in estimates if not spans or any(_inside(e, span) for span in spans)]
     row: dict[str, Any] = {
         "label": {True: "fall", False: "adl", None: "unknown"}[fall], "activity": recording.meta.get("activity", ""),
-        "age_group": age_group(recording), "hours": recording.end_s / 3600, "probability": probability,
+        "age_group": age_group(recording), "hours": recording.end_s / 3600,
+        "probability": max((float(e.extras["confidence"]) for e in own), default=0.0),
+        "impacts": [[round(e.start_s, 2), float(e.extras["confidence"])] for e in estimates],
     }  # fmt: skip
     if not fall:
         return row | {"false_alarms": len(events), "alarm_s": [round(e.start_s, 2) for e in events]}
@@ -94,11 +97,15 @@ def score(estimates: Sequence[Estimate], recording: Recording) -> dict[str, Any]
         return row | {"falls": 1, "found": int(bool(events)), "false_alarms": 0, "latency_s": []}
     found, latency = 0, []
     for start, end in spans:
-        own = [e for e in events if start - _EARLY_S <= e.start_s <= end + _LATE_S]
+        own = [e for e in events if _inside(e, (start, end))]
         found += bool(own)
         latency += [round(own[0].end_s - impact_time(recording, start, end), 3)] if own else []
     false = sum(e.start_s < spans[0][0] - _EARLY_S for e in events)
     return row | {"falls": len(spans), "found": found, "false_alarms": int(false), "latency_s": latency}
+
+
+def _inside(estimate: Estimate, span: tuple[float, float]) -> bool:
+    return span[0] - _EARLY_S <= estimate.start_s <= span[1] + _LATE_S
 
 
 def impact_time(recording: Recording, start_s: float, end_s: float) -> float:
@@ -116,7 +123,8 @@ def summarise(scores: Sequence[Mapping[str, Any]]) -> Metrics:
     Return the metrics over recordings.
 
     ``false_alarms_per_hour`` is over recordings without a fall. ``auc`` compares the strongest probability of each
-    recording with a fall to that of each without. ``*_low`` and ``*_high``: 95 % interval (Wilson), of recordings.
+    recording with a fall to that of each without. ``trigger_rejects`` is the share of windows for which no network
+    need run. ``*_low`` and ``*_high``: 95 % interval (Wilson), of recordings.
     """
     falls = [s for s in scores if s["label"] == "fall"]
     adl = [s for s in scores if s["label"] == "adl"]
@@ -131,6 +139,8 @@ def summarise(scores: Sequence[Mapping[str, Any]]) -> Metrics:
     latency = [value for s in falls for value in s.get("latency_s", [])]
     metrics["latency_s"] = float(np.median(latency)) if latency else None
     metrics["latency_s_95"] = float(np.quantile(latency, 0.95)) if latency else None
+    windows = sum(s.get("windows", 0) for s in scores)
+    metrics["trigger_rejects"] = 1 - sum(len(s["impacts"]) for s in scores) / windows if windows else None
     metrics["auc"] = auc([s["probability"] for s in falls], [s["probability"] for s in adl])
     return metrics
 

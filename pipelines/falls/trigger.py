@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from pipelines.motion_grid import GRID_HZ
 
-BEFORE = round(2.0 * GRID_HZ)  # grid samples before an impact that are looked at
-AFTER = round(1.75 * GRID_HZ)  # and after it, its own included: the wait before anything can be said
+BEFORE = round(3.0 * GRID_HZ)  # grid samples before an impact that are looked at: how a body came to be there
+AFTER = round(2.1 * GRID_HZ)  # and after it, its own included: the wait before anything can be said
 SLOT = round(0.5 * GRID_HZ)  # each window answers for the impacts in half a second
 SPAN = BEFORE + SLOT + AFTER
-# Of 250 staged falls (WEDA-FALL) the weakest peaks at 2.2 g on this grid; ordinary walking stays below 1.6 g.
+# Of 250 staged falls (WEDA-FALL) the weakest peaks at 2.0 g on this grid; ordinary walking stays below 1.6 g.
 TRIGGER_G = 1.75
 
 
@@ -49,7 +49,7 @@ def find_impacts(motion_g: NDArray[np.float32], trigger_g: float = TRIGGER_G) ->
     Look for an impact in each window: three multiplications a sample and a maximum.
 
     Because a window answers only for its slot and only where nothing stronger is near, each impact is found by one
-    window exactly, and ceaseless movement (clapping, jogging) fires at most once in about two seconds.
+    window exactly, and ceaseless movement (clapping, jogging) fires at most once in about three seconds.
 
     Parameters
     ----------

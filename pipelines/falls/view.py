@@ -10,8 +10,8 @@ from pipelines.motion_grid import GRID_HZ
 
 LENGTH = BEFORE + AFTER
 SIGNALS = ("size", "along_before", "along_after", "tilt_before", "tilt_after", "jerk", "unrest")
-_BEFORE_SPAN = slice(0, BEFORE - round(1.0 * GRID_HZ))  # the second before the last: posture as it was
-_AFTER_SPAN = slice(BEFORE + round(0.75 * GRID_HZ), LENGTH)  # the last second: posture as it became
+_BEFORE_SPAN = slice(BEFORE - round(2.0 * GRID_HZ), BEFORE - round(1.0 * GRID_HZ))  # posture as it was
+_AFTER_SPAN = slice(BEFORE + round(0.75 * GRID_HZ), LENGTH)  # and as it became
 _SMOOTH = 11  # samples (0.55 s): what is left of the movement is posture
 
 
