@@ -17,6 +17,8 @@ from services.watch.report import Progress, WatchReport, report_of
 
 # Between two tries after a failure, however fast device time runs: a real server needs real time to come back.
 LEAST_WAIT_S = 0.02
+# Real seconds between two looks for reminders, each with a sync.
+LOOK_EVERY_S = 120.0
 
 
 def run_watch(
@@ -71,9 +73,10 @@ def run_watch(
         # Pair while nothing is sensed yet: the wearer's time to approve is not part of the recording.
         assembly.pair()
         models = assembly.update_models()
-        _Life(assembly, pace, sleep).live(on_progress)
+        life = _Life(assembly, pace, sleep)
+        life.live(on_progress)
         assembly.transport.flush()
-        reminders = _reminders(assembly)
+        reminders = [*life.reminders, *_reminders(assembly)]
         return replace(report_of(assembly, _prove(assembly)), models=models, reminders=reminders)
     finally:
         assembly.close()
@@ -101,6 +104,8 @@ class _Life:
     def __init__(self, assembly: Assembly, pace: Pace, sleep: Callable[[float], None]) -> None:
         self._assembly, self._pace, self._sleep = assembly, pace, sleep
         self._next_try_s = 0.0
+        self._looked_s = real_now_s()
+        self.reminders: list[str] = []
 
     def live(self, on_progress: Callable[[Progress], None] | None) -> None:
         step_s, end_s = self._assembly.options.profile.chunk_s, self._assembly.end_s
@@ -135,6 +140,7 @@ class _Life:
                 self._assembly.lose_power()
                 return answered
             if outcome.done:
+                self._look()
                 if self._asked():
                     answered = True
                     continue
@@ -144,6 +150,12 @@ class _Life:
                 self._next_try_s = self._assembly.watch.now_s + outcome.wait_s
                 return answered
             answered = True
+
+    def _look(self) -> None:
+        """With a sync, see now and then what the server has to tell: a reminder is of no use at the end of a day."""
+        if real_now_s() - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = real_now_s()
+            self.reminders += _reminders(self._assembly)
 
     def _asked(self) -> bool:
         """In edge mode, see whether raw signal is asked for; return whether there is more to send now."""

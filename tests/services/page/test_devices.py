@@ -23,7 +23,7 @@ from services.pytest_plugin import MockWatch
 from services.store import accounts, releases
 from services.store.clock import SLOT_US, Pair
 from services.store.store import Store
-from services.watch import inference
+from services.watch import inference, run
 from services.watch.asked import release_asked
 from tests.services.client import Person
 from tests.services.page.test_views import OWN, text_of
@@ -170,3 +170,13 @@ def signed_in(service: LocalService) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=service.url, trust_env=False, headers=OWN) as browser:
         browser.post("/login", data={"name": OWNER, "secret": service.owner_secret})
         yield browser
+
+
+def test_a_reminder_comes_with_the_next_sync_and_not_only_at_the_end(
+    service: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "LOOK_EVERY_S", 0.0)
+    moment = "2026-03-01T10:00:00Z"
+    reminder = {"client_record_id": "r1", "kind": "reminder", "start": moment, "end": moment, "value": "stand"}
+    service.companion.call("POST", "/v1/records", {"records": [reminder]})
+    assert MockWatch(service).run(wearer(["ppg"], seconds=120, seed=5)).reminders == ["stand"]
