@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from data.recording import Annotations, Channel, Recording
 from data.synthetic.exercise import exercise
 from data.synthetic.pulse import arm_motion, artefact
 from models.evaluate import infer, open_model
-from pipelines.heart_rate import TASK
+from pipelines.heart_rate import DEFAULTS, TASK, half_width
 from pipelines.heart_rate_scores import reference_bpm, summarise
 from pipelines.pulse_features import PLANES
 from pipelines.task import Estimate
@@ -122,13 +123,75 @@ def test_a_flat_or_saturated_light_is_refused(level: float) -> None:
     assert all(e.value is None and e.quality == 0.0 for e in estimates)
 
 
-def test_noise_without_a_pulse_has_a_lower_quality_than_a_pulse() -> None:
+def lit_by(samples: np.ndarray, recording: Recording) -> Recording:
+    light = replace(recording.channels["ppg"], samples=samples.astype(np.float32))
+    return replace(recording, channels={**recording.channels, "ppg": light})
+
+
+def test_noise_without_a_pulse_is_refused_nearly_always_and_a_pulse_is_answered() -> None:
+    recording = resting(70.0, seconds=90)
+    own = infer(TASK, recording, open_model(TASK))[3:]
+    assert all(e.value is not None and e.quality > 0.9 for e in own)
+    rng = np.random.default_rng(0)
+    for noise in (rng.normal(size=4500).cumsum(), rng.normal(size=4500)):
+        without = infer(TASK, lit_by(noise, recording), open_model(TASK))
+        assert np.mean([e.value is not None for e in without]) < 0.15
+        assert np.mean([e.quality for e in without]) < 0.6
+
+
+def test_irregular_motion_in_a_light_without_a_pulse_lowers_the_quality() -> None:
+    recording = resting(70.0, seconds=90)
+    acc = arm_motion(np.random.default_rng(5), recording.channels["ppg"].times())
+    dark = lit_by(900 + 0.001 * np.random.default_rng(1).normal(size=4500), recording)
+    lost = infer(TASK, with_motion(dark, acc, strength=5e4), open_model(TASK))
+    worn = infer(TASK, with_motion(recording, acc, strength=0.5), open_model(TASK))
+    assert np.mean([e.quality for e in lost]) < np.mean([e.quality for e in worn]) - 0.1
+    assert np.mean([e.value is not None for e in lost]) < 0.5 < np.mean([e.value is not None for e in worn])
+
+
+def test_clipped_peaks_lower_the_quality_and_leave_the_rate() -> None:
     recording = resting(70.0, seconds=60)
-    noise = np.random.default_rng(0).normal(size=3000).cumsum().astype(np.float32)
-    dark = replace(recording.channels["ppg"], samples=noise)
-    without = infer(TASK, replace(recording, channels={**recording.channels, "ppg": dark}), open_model(TASK))
-    own = infer(TASK, recording, open_model(TASK))
-    assert np.mean([e.quality for e in without]) < 0.6 < 0.9 < np.mean([e.quality for e in own][3:])
+    light = recording.channels["ppg"].samples
+    clipped = lit_by(np.clip(light, *np.quantile(light, [0.1, 0.9])), recording)
+    found, whole = (infer(TASK, r, open_model(TASK))[4:] for r in (clipped, recording))
+    assert max(abs(e.extras["guess_bpm"] - 70.0) for e in found) < 2.0
+    assert np.mean([e.quality for e in found]) < np.mean([e.quality for e in whole]) - 0.05
+
+
+def test_without_an_accelerometer_the_quality_is_at_most_four_fifths() -> None:
+    found = infer(TASK, resting(70.0, seconds=40).select(["ppg"]), open_model(TASK))
+    assert max(e.quality for e in found) <= 0.8
+
+
+def test_a_gap_is_refused_and_the_pulse_is_found_again() -> None:
+    recording = resting(70.0, seconds=90)
+    light = recording.channels["ppg"].samples.copy()
+    light[1500:2500] = np.nan  # 30 to 50 s
+    found = infer(TASK, lit_by(light, recording), open_model(TASK))
+    assert all(e.value is None and e.quality == 0.0 for e in found if e.start_s > 27 and e.end_s < 53)
+    assert all(abs(e.value - 70.0) < 2.0 for e in found if e.start_s > 64 and e.value is not None)
+    assert any(e.value is not None for e in found if e.start_s > 64)
+
+
+def test_the_intervals_width_grows_with_doubt_and_the_state_carries_the_quality() -> None:
+    recording = exercise(seconds=60, seed=3, artefact_strength=4.0)
+    model, windows = open_model(TASK), TASK.prepare(recording)
+    assert model is not None
+    outputs = model.predict(windows)
+    whole = TASK.decoder().update(outputs, windows)
+    first, second = TASK.decoder(), TASK.decoder()
+    half = len(windows) // 2
+    head = first.update({k: v[:half] for k, v in outputs.items()}, windows.take(slice(0, half)))
+    second.restore(first.state())
+    tail = second.update({k: v[half:] for k, v in outputs.items()}, windows.take(slice(half, len(windows))))
+    assert [*head, *tail] == whole
+    vague, sharp = (half_width(spread, DEFAULTS) for spread in (20.0, 5.0))
+    assert vague > 2 * sharp >= 2.0
+
+
+def test_the_calibration_in_the_code_is_the_folds() -> None:
+    result = Path(__file__).parents[2] / "benchmarks" / "results" / "heart_rate.json"
+    assert json.loads(result.read_text(encoding="utf-8"))["calibration"] == dict(DEFAULTS)
 
 
 def test_the_gain_of_the_light_does_not_matter() -> None:
