@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
+from data.recording import Channel, Recording
+from pipelines.registry import TASKS
 from services.store import jobs
 from services.store.store import Store
+from services.worker import compute
 from services.worker import worker as loop
+from services.worker.engine import Ability
+from services.worker.plan import Unit
 from services.worker.worker import Worker
 from tests.services.client import Person
 from tests.services.fake_task import pulse_ability
@@ -83,3 +90,27 @@ def test_a_worker_that_dies_between_slices_leaves_the_rest_to_another(
     assert len(found) == WINDOWS
     assert {revision for _, _, revision in found} == {1}  # what the first one did stands
     assert store.read(jobs.counts) == {"waiting": 0, "scheduled": 0, "dead": 0}
+
+
+def test_a_night_prepared_in_pieces_is_the_night_prepared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    night_s = 10 * 3600
+    counts = np.maximum(rng.normal(0, 30, night_s // 15), 0).astype(np.float32)
+    hr = (60 + rng.normal(0, 3, night_s // 5)).astype(np.float32)
+    hr[2000:2400] = np.nan
+    night = Recording("n", "n", {"counts": Channel("counts", 1 / 15, counts), "hr": Channel("hr", 0.2, hr)})
+    ability = Ability(TASKS["sleep-staging"], None, "v1", {}, sequence=True)
+
+    def read(rates: Mapping[str, float], start_us: int, end_us: int) -> Recording:
+        return night.slice(start_us / 1e6, end_us / 1e6)
+
+    part = Unit(0, night_s // 30, True, {"counts": 1 / 15, "hr": 0.2})
+    pieces = compute.load_windows(read, ability, part)
+    monkeypatch.setattr(compute, "_PIECE_S", 1e9)
+    whole = compute.load_windows(read, ability, part)
+    assert len(pieces) == len(whole) == night_s // 30
+    for name, rows in whole.inputs.items():
+        np.testing.assert_allclose(pieces.inputs[name], rows, atol=1e-6)
+    for name, rows in whole.extras.items():
+        np.testing.assert_array_equal(pieces.extras[name], rows)
+    np.testing.assert_array_equal(pieces.quality, whole.quality)
