@@ -12,25 +12,29 @@ from data.errors import ChannelError
 from data.recording import Recording
 from pipelines.sleep.agreement import mean_over_nights, night_agreement
 from pipelines.sleep.epochs import EPOCH_S, HR_PER_EPOCH, Epochs, epochs_of
-from pipelines.sleep.features import CONTEXT_EPOCHS, NAMES, base_features, matrix, relative_features
+from pipelines.sleep.features import CONTEXT_EPOCHS, NAMES, base_features, matrix, relative_features, trailing
 from pipelines.sleep.rules import cole_kripke
 from pipelines.sleep.stages import FROM_LABEL, Stage
 from pipelines.sleep.stages import NAMES as STAGE_NAMES
+from pipelines.sleep.surroundings import surrounding_features
 from pipelines.task import ChannelSpec, Estimate, Metrics, Outputs, Windows, WindowSpec
 
-INPUT, OUTPUT, BACKWARD = "features", "stages", "stages_reversed"
+# What a watch knows as it goes, and the stages from it; what is known of a finished night, and its stages as read from
+# its start and from its end (`models.runtime.REVERSED`).
+INPUT, OUTPUT = "features", "stages"
+NIGHT, FORWARD, BACKWARD = "night", "night_stages", "night_stages_reversed"
 # Context, and 5 s before it that warm the count's filter up.
 WINDOW = WindowSpec(EPOCH_S, EPOCH_S, CONTEXT_EPOCHS * EPOCH_S + 10.0)
 # An epoch is wake above this probability, by choice: below a half, since waking is what such watches overlook.
-WAKE_ABOVE = 0.47
+WAKE_ABOVE, WAKE_ABOVE_LIVE = 0.43, 0.38
 
 
 class SleepStaging:
-    """An LSTM over epochs; whole nights with a second one that reads from the end."""
+    """An LSTM over epochs as they come; finished nights by two more, one of which reads from the end."""
 
     name: str = "sleep-staging"
     title: str = "Sleep stages from the wrist"
-    version: str = "1"
+    version: str = "2"
     kind: str = "sleep_stage"
     channels: tuple[ChannelSpec, ...] = (
         ChannelSpec("counts"), ChannelSpec("acc_x"), ChannelSpec("acc_y"), ChannelSpec("acc_z"), ChannelSpec("hr"),
@@ -44,7 +48,7 @@ class SleepStaging:
 
     def prepare(self, recording: Recording, windows: tuple[int, int] | None = None) -> Windows:
         """
-        Return the features of each epoch, shape (n, 1, len(NAMES)).
+        Return the features of each epoch, shape (n, 1, len(NAMES)); ``night`` is the same until `settle`.
 
         `extras` hold the epoch's ``counts`` (2) and ``hr`` (6), from which `settle` makes the night's own scale.
         `quality` is 1 where motion and heart rate are known, 0.5 where one is, 0 where neither.
@@ -64,24 +68,24 @@ class SleepStaging:
         n = max(0, last - first)
         before = max(0, first - CONTEXT_EPOCHS)
         epochs = epochs_of(recording, before, before + n + first - before)
-        rows = _features(epochs, whole=False)[first - before :]
+        rows = features_of(epochs, whole=False)[first - before :]
         start = np.asarray((first + np.arange(n)) * EPOCH_S, np.float64)
         counts = epochs.counts[first - before :]
         hr = epochs.hr_bpm.reshape(-1, HR_PER_EPOCH)[first - before :]
         known = np.isfinite(counts).any(1).astype(np.float32) + np.isfinite(hr).any(1)
         return Windows(
-            {INPUT: rows[:, None, :]}, start, start + EPOCH_S, np.asarray(known / 2, np.float32),
-            {"counts": counts, "hr": hr},
+            {INPUT: rows[:, None, :], NIGHT: rows[:, None, :]}, start, start + EPOCH_S,
+            np.asarray(known / 2, np.float32), {"counts": counts, "hr": hr},
         )  # fmt: skip
 
     def settle(self, windows: Windows) -> Windows:
-        """Return the windows of a finished night, their relative features relative to the whole of it."""
+        """Return the windows of a finished night, ``night`` in relation to the whole of it."""
         if not len(windows):
             return windows
         epochs = Epochs(
             round(float(windows.start_s[0]) / EPOCH_S), windows.extras["counts"], windows.extras["hr"].reshape(-1)
         )
-        inputs = {**windows.inputs, INPUT: _features(epochs, whole=True)[:, None, :]}
+        inputs = {**windows.inputs, NIGHT: features_of(epochs, whole=True)[:, None, :]}
         return Windows(inputs, windows.start_s, windows.end_s, windows.quality, windows.extras)
 
     def targets(self, recording: Recording, windows: Windows) -> dict[str, NDArray[np.float32]]:
@@ -91,8 +95,9 @@ class SleepStaging:
         return {OUTPUT: stages[:, None]}
 
     def decoder(self, *, offline: bool = False, config: Mapping[str, Any] | None = None) -> StageDecoder:
-        """Return a new decoder: from the forward network alone, or from both where `offline`."""
-        return StageDecoder(float((config or {}).get("wake_above", WAKE_ABOVE)), both=offline)
+        """Return a new decoder: of the night as it goes, or of the finished one where `offline`."""
+        name, default = ("wake_above", WAKE_ABOVE) if offline else ("wake_above_live", WAKE_ABOVE_LIVE)
+        return StageDecoder(float((config or {}).get(name, default)), whole=offline)
 
     def baseline(self, windows: Windows) -> list[Estimate]:
         """Return Cole and Kripke's rule on the counts: wake or (light) sleep."""
@@ -128,16 +133,15 @@ class SleepStaging:
 class StageDecoder:
     """Turns logits into stages; wake has a threshold of its own."""
 
-    def __init__(self, wake_above: float, *, both: bool) -> None:
-        self._wake_above, self._both = wake_above, both
+    def __init__(self, wake_above: float, *, whole: bool) -> None:
+        self._wake_above, self._whole = wake_above, whole
 
     def update(self, outputs: Outputs, windows: Windows) -> list[Estimate]:
         """Return a stage an epoch; None where nothing was sensed."""
         if not len(windows):
             return []
-        logits = outputs[OUTPUT][:, 0].astype(np.float64)
-        if self._both:
-            logits = logits + outputs[BACKWARD][:, 0]
+        said = outputs[FORWARD] + outputs[BACKWARD] if self._whole else outputs[OUTPUT]
+        logits = said[:, 0].astype(np.float64)
         odds = np.exp(logits - logits.max(1, keepdims=True))
         share = odds / odds.sum(1, keepdims=True)
         asleep = share[:, 1:].argmax(1) + 1
@@ -182,11 +186,13 @@ def _stages_at(recording: Recording, start_s: NDArray[np.float64]) -> NDArray[np
     return np.where(near, codes[at], stages).astype(np.int8)
 
 
-def _features(epochs: Epochs, *, whole: bool) -> NDArray[np.float32]:
+def features_of(epochs: Epochs, *, whole: bool) -> NDArray[np.float32]:
+    """Return what a network reads of each epoch, shape (n, len(NAMES)): as it went on, or once the night is over."""
     if not len(epochs):
         return np.empty((0, len(NAMES)), np.float32)
     base = base_features(epochs)
-    return matrix({**base, **relative_features(base, epochs, whole=whole)})
+    around = surrounding_features(epochs, trailing, whole=whole)
+    return matrix({**base, **relative_features(base, epochs, whole=whole), **around})
 
 
 TASK = SleepStaging()

@@ -2,8 +2,9 @@
 The features of an epoch, from what came before it.
 
 Every figure looks back at most `CONTEXT_EPOCHS`, so a stream and a whole night give the same rows. What is relative
-to "the night so far" is relative to the last `SO_FAR` epochs here; `whole_night` puts the night itself in its place
-once the night is over.
+to "the night so far" is relative to the last `SO_FAR` epochs here; once the night is over, the night itself takes its
+place (`relative_features` with `whole`), and what surrounds an epoch the place of what came before it
+(`pipelines.sleep.surroundings`).
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ SCALES: Mapping[str, tuple[float, float]] = {
     "t1": (1.0, 0.2), "hz": (0.0, 1.1), "h5": (0.7, 0.7), "hq": (0.5, 0.3), "df36z": (0.0, 1.0),
     "df120z": (0.0, 1.0), "bp1_120z": (0.0, 1.0), "bp4_120z": (0.0, 1.0), "bp12_120z": (0.0, 1.0),
     "bp36_120z": (0.0, 1.0), "Ln": (0.5, 2.8), "mn": (0.6, 1.3), "mm": (-2.6, 0.5), "cn": (0.1, 0.5),
+    "hx": (2.4, 6.0), "hn": (-1.2, 4.0), "hc8": (0.0, 3.0), "hc25": (0.0, 4.0), "hc60": (0.0, 5.0),
+    "Lc1.5": (0.09, 0.3), "Lc4": (0.09, 0.23), "Lc12": (0.09, 0.2), "Lc40": (0.09, 0.15), "mc1.5": (0.06, 0.12),
+    "mc4": (0.06, 0.12), "mc12": (0.06, 0.12), "ca": (0.75, 1.5), "mr": (0.5, 0.3), "hr8": (0.5, 0.3),
+    "hr3": (0.5, 0.3), "hv": (0.6, 1.0), "hvr": (0.5, 0.3), "dc3": (-0.1, 1.0), "dr3": (0.5, 0.3), "dr10": (0.5, 0.3),
 }  # fmt: skip
 NAMES: tuple[str, ...] = tuple(SCALES)
 
