@@ -124,6 +124,34 @@ def heart_rate(
         folds.bench(out)
 
 
+@app.command("sleep")
+def sleep(
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Cole-Kripke, Sadeh, Oakley and default boosting on the same nights anew.")
+    ] = False,
+    folds: Annotated[int, typer.Option(help="Folds by subject; 21 leave one out at a time.")] = 7,
+    seeds: Annotated[str, typer.Option(help="Seeds.")] = "0,1,2",
+    out: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = _WORK / "sleep",
+) -> None:
+    """Each night by networks that never saw its wearer (resumes; half an hour), and the peers beside it."""
+    from data.errors import MissingExtraError
+
+    try:
+        from benchmarks import sleep as nights
+        from benchmarks.folds import write
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this benchmark needs the source tree ({error}); clone the repository and run: pip install -e '.[train]'"
+        ) from error
+    chosen = tuple(int(seed) for seed in _numbers("--seeds", seeds))
+    result = nights.bench(out, peers=peers, seeds=chosen, folds=folds)
+    write(nights.RESULT, result)
+    table = {"ours, finished night": result["whole_night"], "ours, as it goes": result["causal"], **result["peers"]}
+    for name, row in table.items():
+        figures = [f"{k} {row[k]:.3f}" for k in ("kappa_2", "kappa_3", "kappa_4") if row.get(k) is not None]
+        typer.echo(f"{name:<32} {'  '.join(figures)}")
+
+
 @app.command("beats")
 def beats(
     peers: Annotated[bool, typer.Option("--peers", help="Also wfdb, neurokit2, sleepecg, biosppy, heartpy.")] = False,
