@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from models.pruning.cases import Case
+from models.pruning.presets import preset
 
 RATES = (0.5, 0.8, 0.9, 0.95)
 SEEDS = (0, 1, 2)
@@ -61,9 +62,6 @@ METHODS: tuple[Method, ...] = (
     Method("weights, threshold, polynomial", "weights", "magnitude", "global", "polynomial"),
     Method("weights, Taylor, polynomial", "weights", "taylor", "global", "polynomial"),
 )
-
-
-CHAIN = next(m for m in METHODS if m.name == "units, Taylor, iterative")  # what the whole chain goes on from
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def run_job(job: Job, folder: Path) -> dict[str, Any]:
     start = time.perf_counter()
     makers = {"units": _units, "weights": _weights, "control": _control}
     model, plan = makers[job.method.part](job, case, dense, folder)
-    if job.method == CHAIN:
+    if job.method.name == preset(job.case).chain:
         model.save(_chain_path(job.rate, job.seed, folder))
     row = {"method": job.method.name, "part": job.method.part, "rate": job.rate, "seed": job.seed}
     row |= measured(model, case) | {"seconds": round(time.perf_counter() - start, 1)}
@@ -208,13 +206,14 @@ def _chain_path(rate: float, seed: int, folder: Path) -> Path:
 
 
 def narrowed(case: Case, dense: Any, rate: float, seed: int, folder: Path) -> Any:
-    """Return the network of `CHAIN` at a rate: from the sweep if it ran, else made now."""
+    """Return the network of the preset's chain at a rate: from the sweep if it ran, else made now."""
     import tf_keras
 
     path = _chain_path(rate, seed, folder)
     if path.is_file():
         return tf_keras.models.load_model(path, compile=False)
-    return _units(Job(case.name, CHAIN, rate, seed), case, dense, folder)[0]
+    method = next(m for m in METHODS if m.name == preset(case.name).chain)
+    return _units(Job(case.name, method, rate, seed), case, dense, folder)[0]
 
 
 def _units(job: Job, case: Case, dense: Any, _: Path) -> tuple[Any, Any]:

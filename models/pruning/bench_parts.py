@@ -8,6 +8,7 @@ from typing import Any
 
 from models.pruning.bench import Job, Method, dense_parent, plan_for_parameters
 from models.pruning.cases import Case
+from models.pruning.presets import preset
 
 _ROWS = 512  # for rankings of parts, by the loss
 _JUDGED = 8192  # rows that a file is run on in LiteRT, one by one
@@ -123,7 +124,9 @@ def extra_tables(case: Case, folder: Path, seeds: tuple[int, ...], rates: tuple[
     return {
         "chain": [row for rows in chains for row in rows],
         "parts": _kept(folder / "parts.json", lambda: parts_table(case, parents[0])),
-        "recovery": _kept(folder / "recovery.json", lambda: recovery_table(case, parents[0], seeds[0])),
+        "recovery": _kept(folder / "recovery.json", partial(recovery_table, case, parents[0], seeds[0]))
+        if preset(case.name).recoveries
+        else {},
         "overlap": overlap_table(parents, rates) if len(parents) > 1 else [],
     }
 
