@@ -87,18 +87,27 @@ def findings(days: Sequence[Day], today: dt.date) -> list[Finding]:
     return [f for f in found if f is not None]
 
 
-def history(days: Sequence[Day]) -> list[Finding]:
+def history(days: Sequence[Day], since: dt.date | None = None) -> list[Finding]:
     """
     Return what is worth telling over `days`: a finding that was not true on any of the `SILENCE_DAYS` before.
 
     What is told of a day hangs on the days before it alone, however many of them are looked at.
+
+    Parameters
+    ----------
+    days : sequence of Day
+        In any order.
+    since : date, optional
+        First day to tell of; default: the first there is.
     """
     true_on: dict[str, dt.date] = {}
     told: list[Finding] = []
-    for day in sorted(days, key=lambda d: d.date):
+    first = dt.date.min if since is None else since - dt.timedelta(days=SILENCE_DAYS)
+    for day in sorted((d for d in days if d.date >= first), key=lambda d: d.date):
         for finding in findings(days, day.date):
             last = true_on.get(finding.name)
-            if last is None or (day.date - last).days > SILENCE_DAYS:
+            silent = last is None or (day.date - last).days > SILENCE_DAYS
+            if silent and (since is None or day.date >= since):
                 told.append(finding)
             true_on[finding.name] = day.date
     return told

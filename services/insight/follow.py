@@ -202,8 +202,8 @@ def _write_findings(
 ) -> None:
     wanted = [
         _record(user_id, "finding", *day_bounds(f.date, offset), offset, _finding(f), f.name)
-        for f in history(days)
-        if first <= f.date <= until
+        for f in history(days, first)
+        if f.date <= until
     ]
     _replace(conn, user_id, "finding", day_bounds(first, offset)[0], day_bounds(until, offset)[1], wanted)
 

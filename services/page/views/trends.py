@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipelines.insights.baseline import MIN_DAYS, baseline
+from pipelines.insights.baseline import MIN_DAYS, WINDOW_DAYS, baseline
 from pipelines.insights.day import Day
 from pipelines.insights.findings import history, weekly
 from pipelines.insights.plan import next_week
+from pipelines.insights.rules import SILENCE_DAYS
 from pipelines.insights.weeks import DEBT_SOURCE, REGULARITY_SOURCE, Sleep, Week, monday_of, weeks
 from services.insight.days import DAY_US, day_bounds, figures_by_day, local_date, without_partial
 from services.page.drawing import bar, sparkline, stack
@@ -40,7 +41,7 @@ def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
     told = weeks(days, _sleeps(conn, wearer, first), wearer.today, SHOWN_WEEKS, need_min)
     return {
         "measures": [_measure(days, name, wearer, first) for name in MEASURES],
-        "findings": [f for f in history(days) if f.date >= first][::-1],
+        "findings": history(days, first)[::-1],
         "weekly": [(p, bar(p.done / p.goal.goal, "shipped")) for p in done], "weeks": told[::-1], "need_min": need_min,
         "week_sources": (DEBT_SOURCE, REGULARITY_SOURCE),
         "zones": _zones(conn, wearer, told), "heart": effort.heart(conn, wearer, wearer.today),
@@ -51,13 +52,14 @@ def view(conn: Connection, wearer: Wearer) -> dict[str, Any]:
 
 def glance(conn: Connection, wearer: Wearer, n_days: int = 7) -> dict[str, Any]:
     """Return today's figures beside their usual ranges, and the findings of the last days, newest first."""
-    everything = figures_by_day(conn, wearer.user_id, wearer.today, READ_DAYS, wearer.offset_s)
+    read = n_days + SILENCE_DAYS + WINDOW_DAYS + 5
+    everything = figures_by_day(conn, wearer.user_id, wearer.today, read, wearer.offset_s)
     days = without_partial(everything, wearer.today)
     today = next((d for d in everything if d.date == wearer.today), Day(wearer.today))
     usual = {name: base.usual() for name in GLANCED if (base := baseline(days, name, wearer.today)) is not None}
     return {
         "today": today, "usual": usual, "weekly": weekly(everything, wearer.today),
-        "findings": [f for f in history(days) if (wearer.today - f.date).days < n_days][::-1],
+        "findings": history(days, wearer.today - dt.timedelta(days=n_days - 1))[::-1],
     }  # fmt: skip
 
 

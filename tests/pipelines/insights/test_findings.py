@@ -82,6 +82,7 @@ def test_what_is_told_of_a_day_does_not_hang_on_how_far_back_one_looks() -> None
     short = {(f.name, f.date) for f in history(days[30:])}
     edge = days[30 + 28 + SILENCE_DAYS + 6].date
     assert {x for x in long if x[1] >= edge} == {x for x in short if x[1] >= edge}
+    assert {(f.name, f.date) for f in history(days, edge)} == {x for x in long if x[1] >= edge}
     assert sum(name == "resting_hr_high" for name, _ in long) == 1
 
 
