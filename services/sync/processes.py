@@ -16,6 +16,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from services.logs import write_logs
 from services.store.migrate import open_store
 from services.sync.config import Settings
+from services.sync.memory import give_back_memory
 
 if TYPE_CHECKING:
     from services.sync.context import Service
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 NICE = 5
 GRACE_S = 20
 _PR_SET_PDEATHSIG = 1
-_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 
 
 class _ServerLog(Logger):  # type: ignore[misc]
@@ -72,7 +72,7 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]
         """Open the store in the process that uses it, never before the fork."""
         from services.sync.app import create_app  # here: neither the master nor the worker has a use for it
 
-        _give_back_memory()
+        give_back_memory(256 << 10)
         store = open_store(self.settings.store, data_key=self.settings.data_key)
         app = create_app(self.settings, store)
         _open.append(app.extensions["wristwise"])
@@ -136,19 +136,6 @@ def _alive(pid: int) -> bool:
         return pid > 0 and os.waitpid(pid, os.WNOHANG) == (0, 0)
     except ChildProcessError:  # gunicorn reaped it
         return False
-
-
-def _give_back_memory() -> None:
-    """
-    Have large buffers taken from the system and given back to it, and small ones from two pools (glibc).
-
-    Bodies of megabytes in many threads otherwise leave each thread a pool that is full of holes.
-    """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(_M_ARENA_MAX, 2)
-            mallopt(_M_MMAP_THRESHOLD, 256 << 10)
 
 
 def die_with_parent(parent: int) -> None:

@@ -21,6 +21,7 @@ from services.store.store import Store
 from services.sync.clientrecords import record_body
 from services.sync.config import Settings
 from services.sync.context import Service
+from services.sync.memory import give_back_memory
 from services.worker.deliver import deliverer
 from services.worker.worker import Night, Worker
 
@@ -140,6 +141,7 @@ class Workers:
 def work(settings: Settings) -> None:
     """Compute until SIGTERM or SIGINT, in a process that does nothing else."""
     write_logs(settings.log_level)
+    give_back_memory(1 << 20)  # a minute's matrices are smaller; those of a day that comes at once are not
     store = open_store(settings.store, data_key=settings.data_key)
     workers = Workers(store, settings)
     for number in (signal.SIGTERM, signal.SIGINT):

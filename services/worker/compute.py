@@ -35,7 +35,7 @@ from services.worker.plan import (
 
 _END_US = 2**62
 # A night is prepared in pieces, so that memory holds a few hours of its samples at most.
-_PIECE_S = 4 * 3600.0
+_PIECE_S = 2 * 3600.0
 
 
 @dataclass(frozen=True)
