@@ -96,8 +96,8 @@ def one_more_beat(companion: Companion) -> None:
 
 
 def day_of_exercise(companion: Companion) -> str:
-    """Return the last local day with exercise, which shows more of *Day* than one that has only begun."""
-    found = [r for r in companion.records("context") if r["value"] == "exercising"]
+    """Return the last local day with a run, which shows more of *Day* than one that has only begun."""
+    found = [r for r in companion.records("activity") if r["value"] == "run"]
     at = dt.datetime.fromisoformat(found[-1]["start"]) + dt.timedelta(seconds=found[-1]["utc_offset_s"])
     return at.date().isoformat()
 

@@ -15,9 +15,12 @@ from services.page.drawing import scatter
 
 # Measures that a card gives for groups, as `measure_group`; a longer one before a shorter that begins it.
 _MEASURES = (
-    "mae_bpm_at_80", "mae_bpm", "false_alarms_per_hour", "specificity", "sensitivity", "f1", "kappa", "accuracy",
+    "mae_bpm_at_80", "mae_bpm_answered", "mae_bpm", "coverage", "interval_covers", "false_alarms_per_hour",
+    "specificity", "sensitivity", "f1", "kappa", "accuracy",
 )  # fmt: skip
 _GROUP = re.compile(rf"^({'|'.join(_MEASURES)})_(.+)$")
+# Or in words, as `wrist walk: MAE of 806 windows`.
+_SPOKEN = re.compile(r"^(?P<group>[^:]+): (?P<measure>\D+?)(?: of (?P<n>\d+) windows)?$")
 # What follows a measure's name and is no group.
 _NO_GROUP = frozenset({"macro", "mean", "macro_4"})
 PARETO = Path(__file__).parent.parent / "pareto.json"
@@ -38,12 +41,13 @@ def _card(task: Any) -> list[dict[str, Any]]:
         return []
     card = bundle.card
     figures, groups = split(card.get("metrics") or {})
+    groups |= _given(card.get("subgroups"))
     method, parent = card.get("method") or {}, card.get("parent") or {}
     return [
         {
             "task": task.name, "title": task.title, "version": bundle.version,
             "sizes": _sizes(card["sizes"], parent, method.get("parameters") or {}), "method": method,
-            "figures": figures, "groups": {**groups, **_given(card.get("subgroups"))},
+            "figures": figures, "tables": tables(groups),
             "how": (card.get("metrics") or {}).get("how", ""),
             "data_sets": (card.get("training") or {}).get("data_sets", []), "pareto": pareto(task.name),
         }
@@ -79,12 +83,25 @@ def split(metrics: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, d
         if name.removesuffix("_low").removesuffix("_high") != name:
             continue
         figure = {"name": name, "value": value, "low": numbers.get(f"{name}_low"), "high": numbers.get(f"{name}_high")}
-        found = _GROUP.match(name)
-        if found and found[2] not in _NO_GROUP and name not in _MEASURES:
+        found, spoken = _GROUP.match(name), _SPOKEN.match(name)
+        if spoken:
+            row = groups.setdefault(spoken["group"], {})
+            row[spoken["measure"]] = figure
+            if spoken["n"]:
+                row["windows"] = {**figure, "value": float(spoken["n"])}
+        elif found and found[2] not in _NO_GROUP and name not in _MEASURES:
             groups.setdefault(found[2], {})[found[1]] = figure
         else:
             figures.append(figure)
     return figures, groups
+
+
+def tables(groups: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return groups of which the same is measured as a table each: its measures, and a row a group."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for group, row in groups.items():
+        found.setdefault(tuple(row), {})[group] = row
+    return [{"measures": measures, "rows": rows} for measures, rows in found.items()]
 
 
 def _given(subgroups: Any) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Connection, select
 
 from services.page.catalogue import LANGUAGES, choose, messages, translator
+from services.page.views.models import split, tables
 from services.store import records
 from services.store.store import Store
 from services.store.tables import records as records_table
@@ -287,3 +288,19 @@ def test_an_irregular_rhythm_can_be_acknowledged_but_is_no_fall_to_cancel(
     address = f"/events/{found.id.hex()}"
     assert owner.post(address, data={"state": "cancelled"}, headers=OWN).status_code == 409
     assert owner.post(address, data={"state": "acknowledged"}, headers=OWN).status_code == 302
+
+
+def test_a_cards_figures_are_told_apart_from_those_of_its_groups() -> None:
+    metrics = {
+        "how": "5 folds", "mae_bpm": 1.7, "mae_bpm_wrist": 8.0, "coverage_wrist": 0.4, "mae_bpm_spc2015": 1.0,
+        "coverage_spc2015": 0.9, "f1_macro": 0.9, "kappa_2": 0.5, "kappa_2_low": 0.4, "kappa_2_high": 0.6,
+        "wrist walk: MAE of 806 windows": 8.2, "wrist walk: share answered": 0.4, "a_new_one": 3,
+    }  # fmt: skip
+    figures, groups = split(metrics)
+    assert [f["name"] for f in figures] == ["mae_bpm", "f1_macro", "a_new_one"]
+    assert groups["wrist"]["mae_bpm"]["value"] == 8.0
+    assert (groups["2"]["kappa"]["low"], groups["2"]["kappa"]["high"]) == (0.4, 0.6)
+    assert groups["wrist walk"]["windows"]["value"] == 806
+    assert [t["measures"] for t in tables(groups)] == [
+        ("mae_bpm", "coverage"), ("kappa",), ("MAE", "windows", "share answered"),
+    ]  # fmt: skip
