@@ -20,6 +20,8 @@ BEATS, INTERVALS, SUMMARY, OUTPUT = "beats", "intervals", "summary", "rhythm"
 _NOISY = CLASSES.index("~")
 _STEP_S = 15.0
 _LEAST_S = 5.0  # a shorter recording has no row
+_SURE = 20.0  # logit of the baseline's answer, which knows no doubt
+_LEFT_S = 3.0  # less than this behind the last window changes nothing
 _DOUBTFUL = 0.75  # mean certainty of the beats, below which the baseline calls a strip noisy
 
 
@@ -28,10 +30,10 @@ class EcgRhythm:
 
     name: str = "ecg-rhythm"
     title: str = "Rhythm of 30 s of a single-lead ECG"
-    version: str = "1"
+    version: str = "2"
     kind: str = "rhythm"
     channels: tuple[ChannelSpec, ...] = (ChannelSpec("ecg", required=True),)
-    window: WindowSpec = WindowSpec(STRIP_S, _STEP_S)
+    window: WindowSpec = WindowSpec(STRIP_S, _STEP_S, _STEP_S)
     metric: str = "f1_mean"
     higher_is_better: bool = True
     network: bool = True
@@ -41,16 +43,29 @@ class EcgRhythm:
         """
         Find the beats of each 30 s and lay them side by side.
 
-        A recording of 5 to 30 s that is prepared as a whole is one row, which ends where it ends. `extras`:
-        ``irregular``, the chance of fibrillation from the intervals alone. `quality` is the mean certainty of the
-        beats; 0 below 60 Hz, without beats, and on a flat line.
+        `extras`: ``irregular``, the chance of fibrillation from the intervals alone. `quality` is the mean certainty
+        of the beats; 0 below 60 Hz, without beats, and on a flat line.
         """
         ecg = recording.require("ecg")
         first, last = windows if windows is not None else (0, self.window.count(ecg.end_s))
         start_s = np.asarray((first + np.arange(max(0, last - first))) * _STEP_S, np.float64)
-        end_s = start_s + STRIP_S
-        if windows is None and not start_s.size and ecg.end_s >= _LEAST_S:
-            start_s, end_s = np.zeros(1), np.array([ecg.end_s])
+        return self._rows(ecg, start_s, start_s + STRIP_S)
+
+    def whole(self, recording: Recording, first: int = 0) -> Windows:
+        """
+        Judge a finished recording to its end, from window `first` on.
+
+        The last window ends where the recording does; a recording of 5 to 30 s is one row.
+        """
+        ecg = recording.require("ecg")
+        last = self.window.count(ecg.end_s)
+        start_s = np.arange(first, last, dtype=np.float64) * _STEP_S
+        judged_s = (last - 1) * _STEP_S + STRIP_S if last else 0.0
+        if ecg.end_s >= _LEAST_S and ecg.end_s - judged_s > _LEFT_S:
+            start_s = np.append(start_s, max(0.0, ecg.end_s - STRIP_S))
+        return self._rows(ecg, start_s, np.minimum(start_s + STRIP_S, ecg.end_s))
+
+    def _rows(self, ecg: Channel, start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> Windows:
         rows = [_inputs(ecg, a, b) for a, b in zip(start_s, end_s, strict=True)]
         empty = _inputs(Channel("ecg", 100.0, np.zeros(0, np.float32)), 0.0, 0.0)
 
@@ -82,11 +97,11 @@ class EcgRhythm:
 
     def baseline(self, windows: Windows) -> list[Estimate]:
         """Return what the intervals alone say: fibrillation, noisy where the beats are doubtful, else normal."""
-        chance = np.zeros((len(windows), len(CLASSES)), np.float32)
+        logits = np.zeros((len(windows), len(CLASSES)), np.float32)
         fibrillates = windows.extras["irregular"] >= THRESHOLD
         answer = np.where(windows.quality < _DOUBTFUL, _NOISY, np.where(fibrillates, 1, 0))
-        chance[np.arange(len(windows)), answer] = 1.0
-        return RhythmDecoder().update({OUTPUT: chance}, windows)
+        logits[np.arange(len(windows)), answer] = _SURE
+        return RhythmDecoder().update({OUTPUT: logits}, windows)
 
     def score(self, estimates: Sequence[Estimate], recording: Recording) -> dict[str, Any]:
         """
@@ -128,7 +143,7 @@ class RhythmDecoder:
         said = []
         for k in range(len(windows)):
             quality = float(windows.quality[k])
-            p = np.asarray(outputs[OUTPUT][k], np.float64) if quality > 0 else np.eye(len(CLASSES))[_NOISY]
+            p = chances(outputs[OUTPUT][k]) if quality > 0 else np.eye(len(CLASSES))[_NOISY]
             best = int(p.argmax())
             said.append(
                 Estimate(
@@ -151,6 +166,12 @@ class RhythmDecoder:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on: there is nothing to restore."""
         del state
+
+
+def chances(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the probabilities of the network's logits, along the last axis."""
+    weight = np.exp(np.asarray(logits, np.float64) - np.max(logits, axis=-1, keepdims=True))
+    return np.asarray(weight / weight.sum(axis=-1, keepdims=True))
 
 
 def reference(recording: Recording) -> str | None:

@@ -21,12 +21,12 @@ from pipelines.beat_detection.bands import (
 from pipelines.beat_detection.blocks import Judged, bridge, continued, judge, peak_samples
 from pipelines.irregular_rhythm import MIN_BEATS, irregularity_features, probability
 from pipelines.rhythm_scale import MEAN, SPREAD
+from pipelines.rhythm_shape import AFTER, BEFORE, N_SHAPE, cut_beats, shape_figures
 
 STRIP_S = 30.0
 N_BEATS = 40  # rows of the picture; a faster strip shows its first 40, a slower one begins again
-BEFORE, AFTER = 29, 35  # grid samples around an R peak: 0.45 s before (the P wave) to 0.55 s after (the T wave)
 N_INTERVAL = 6
-N_SUMMARY = 60
+N_SUMMARY = 59 + N_SHAPE
 _PAD_S = (BLOCK_S - STRIP_S) / 2
 _WAVE_BAND = band_response(0.7, 28.0)  # P and T waves too, without the wandering baseline
 _MIN_INTERVALS = 6  # fewer say nothing of a rhythm
@@ -46,13 +46,16 @@ class StripInputs:
         is more than a step of int8; polarity such that the R wave points up.
     intervals : ndarray of float32, shape (40, 1, 6)
         For each beat: interval before and after against the median, their difference, likeness, size, certainty.
-    summary : ndarray of float32, shape (60,)
-        Irregularity of the intervals, and how clean the strip is; standardised, within ±4. Zero without beats.
+    summary : ndarray of float32, shape (79,)
+        Irregularity of the intervals, how clean the strip is, and the shape of its waves; standardised, within ±4.
+        Zero without beats.
     n_beats : int
     quality : float
         In [0, 1]: mean certainty of the beats, 0 where there are none.
     irregular : float
         Chance of fibrillation from the intervals alone; 0 with fewer than 20.
+    figures : ndarray of float64, shape (79,)
+        The summary before it is standardised.
     """
 
     beats: Floats
@@ -60,7 +63,8 @@ class StripInputs:
     summary: Floats
     n_beats: int
     quality: float
-    irregular: float = 0.0
+    irregular: float
+    figures: NDArray[np.float64]
 
 
 def strip_inputs(ecg: NDArray[np.floating], fs_hz: float) -> StripInputs:
@@ -88,22 +92,27 @@ def strip_inputs(ecg: NDArray[np.floating], fs_hz: float) -> StripInputs:
     signal = np.ascontiguousarray(wave.real, np.float32)
     at = np.round((peaks + _PAD_S) * GRID_HZ).astype(np.intp)
     size, sign = _r_wave(signal, at)
-    scaled = (np.arcsinh(4.0 * sign * signal / size) / 2.0).astype(np.float32)
+    upright = np.asarray(sign * signal / size, np.float32)
+    scaled = (np.arcsinh(4.0 * upright) / 2.0).astype(np.float32)
     noise = _noise(clean, qrs, sharp, size, sensed)
     certainty = 1.0 / (1.0 + np.exp(-np.clip(judged.odds[0, slots], -20, 20)))
     alike = _likeness(judged, slots)
+    figures = np.array([
+        *_rhythm_figures(peaks, length_s, judged, alike, certainty), *noise, *shape_figures(upright, at, peaks)
+    ])  # fmt: skip
     return StripInputs(
         _picture(scaled, at), _intervals(peaks, alike, np.asarray(np.abs(signal[at]) / size, np.float32), certainty),
-        _summary(peaks, length_s, judged, alike, certainty, noise),
+        np.asarray(np.clip((figures - MEAN) / SPREAD, -4.0, 4.0), np.float32),
         int(at.size), float(certainty.mean()) if at.size else 0.0,
         float(probability(np.diff(peaks)[None, :])[0]) if at.size > MIN_BEATS else 0.0,
+        figures,
     )  # fmt: skip
 
 
 def _nothing() -> StripInputs:
     return StripInputs(
         np.zeros((N_BEATS, BEFORE + AFTER, 1), np.float32), np.zeros((N_BEATS, 1, N_INTERVAL), np.float32),
-        np.zeros(N_SUMMARY, np.float32), 0, 0.0,
+        np.zeros(N_SUMMARY, np.float32), 0, 0.0, 0.0, np.zeros(N_SUMMARY),
     )  # fmt: skip
 
 
@@ -126,8 +135,7 @@ def _picture(scaled: Floats, at: NDArray[np.intp]) -> Floats:
     if not at.size:
         return np.zeros((N_BEATS, BEFORE + AFTER, 1), np.float32)
     rows = np.resize(at, N_BEATS)  # begins again where beats are fewer: the mean over rows stays the beats' mean
-    picture = scaled[(rows[:, None] + np.arange(-BEFORE, AFTER)).clip(0, scaled.size - 1)]
-    return np.asarray(np.clip(picture, -2.0, 2.0)[:, :, None], np.float32)
+    return np.asarray(np.clip(cut_beats(scaled, rows), -2.0, 2.0)[:, :, None], np.float32)
 
 
 def _intervals(peaks: NDArray[np.float64], alike: Floats, size: Floats, certainty: Floats) -> Floats:
@@ -161,16 +169,15 @@ def _noise(
         *np.clip(np.log((np.percentile(quiet, [25, 50, 90]) + 1e-9) / (np.median(level) + 1e-9)), -6, 2),
         float(np.clip(np.log((np.median(quiet_level(s)) + 1e-9) / (np.median(level) + 1e-9)), -8, 2)),
         float(np.clip(np.std(np.log(level + 1e-9)), 0, 2)),
-        float(np.clip(np.log(size), -6, 3)),
         float(np.clip(np.log((spread[1] - spread[0] + 1e-9) / size), -1, 4)),
         float(rail) * 10.0,
         1.0 - float(sensed.mean()),
     ]
 
 
-def _summary(
-    peaks: NDArray[np.float64], length_s: float, judged: Judged, alike: Floats, certainty: Floats, noise: list[float]
-) -> Floats:
+def _rhythm_figures(
+    peaks: NDArray[np.float64], length_s: float, judged: Judged, alike: Floats, certainty: Floats
+) -> list[float]:
     rr = np.diff(peaks)
     if rr.size < _MIN_INTERVALS:
         irregular, rate = np.zeros(42), [0.0] * 4
@@ -186,5 +193,4 @@ def _summary(
         float(np.percentile(alike, 10)) if alike.size else 0.0,
         min(int(doubtful.sum()) / (peaks.size + 1.0), 3.0),
     ]
-    figures = np.concatenate([irregular, rate, beats, noise])
-    return np.asarray(np.clip((figures - MEAN) / SPREAD, -4.0, 4.0), np.float32)
+    return [*irregular, *rate, *beats]
