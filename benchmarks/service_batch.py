@@ -24,7 +24,7 @@ from benchmarks.service_ingest import PERIOD_S, Signal, people
 from benchmarks.service_store import SECRET, empty_store, goal, load_average, write_result
 from data.recording import Channel, Recording
 from services.store.migrate import open_store
-from services.store.store import Store
+from services.store.store import Store, now_us
 from services.sync.app import create_app
 from services.sync.config import Settings
 from services.worker.engine import Ability, shipped_abilities
@@ -76,11 +76,13 @@ def batches(abilities: tuple[Ability, ...], watches: int, minutes: int) -> dict[
         tokens, signal, store = people(url, watches), Signal(60), open_store(url)
         settings = Settings(store=url, secret=SECRET, rate_per_minute=0, signin_per_minute=0)
         client, worker = create_app(settings, store).test_client(), Worker(store, abilities, night=Night(120, 3600))
-        statements = _counted(store)
+        statements, began_us = _counted(store), now_us()
 
         def send(device: str, token: str, k: int) -> None:
             headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/msgpack"}
-            assert client.post("/v1/batches", data=signal.body(device, k), headers=headers).status_code == 200
+            # Minutes pass here in seconds: the wall clock goes along, or it would contradict the watch's own.
+            body = signal.body(device, k, began_us + round((k + 1) * PERIOD_S * 1e6))
+            assert client.post("/v1/batches", data=body, headers=headers).status_code == 200
 
         def send_all(k: int) -> None:
             for device, token in tokens:

@@ -73,11 +73,11 @@ class Signal:
         acc = sway + rng.normal(0, 12, (ta.size, 3)) + np.array([0, 0, 1000])
         self.ppg, self.acc = ppg.astype("<i2"), acc.astype("<i2")
 
-    def body(self, device: str, k: int) -> bytes:
-        """Return the k-th batch of a watch."""
+    def body(self, device: str, k: int, wall_us: int | None = None) -> bytes:
+        """Return the k-th batch of a watch, sent at `wall_us` (default: now)."""
         boot = str(uuid.UUID(bytes=hashlib.md5(device.encode()).digest()))
         at_us = round((k + 1) * PERIOD_S * 1e6)
-        now = f"{np.datetime64(now_us() // 1000, 'ms')}Z"
+        now = f"{np.datetime64((wall_us or now_us()) // 1000, 'ms')}Z"
         n_ppg, n_acc = int(PERIOD_S * RATES["ppg"]), int(PERIOD_S * RATES["acc"])
         common = {"boot_id": boot, "seq": k, "t0_us": at_us - 60_000_000, "encoding": "i2"}
         chunks = [
