@@ -22,7 +22,7 @@ def points(result: dict[str, Any]) -> list[dict[str, Any]]:
     for row in result["rows"]:
         family = "random" if "random" in row["method"] else row["part"]
         found[family, f"{row['method']}, {100 * row['rate']:.0f} %"].append((row["gzip"], row["error"]))
-    for row in result["chain"]:
+    for row in result.get("chain", ()):
         if row["method"] != "dense":
             found["chain", row["method"].removeprefix("... ")].append((row["gzip"], row["error"]))
     return [
@@ -37,10 +37,10 @@ def _short(pairs: list[tuple[float, float]]) -> float:
 
 def main() -> None:
     """Write what is drawn, for each task whose network the benchmark pruned."""
-    drawn = {}
+    drawn: dict[str, dict[str, Any]] = {}
     for path in sorted(RESULTS.glob("pruning_*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
-        if not result.get("label"):  # a second run of the same task is told in docs/pruning.md
+        if not result.get("label"):  # other runs of the same task are told in docs/pruning.md
             drawn[result["case"]] = {
                 "unit": result["unit"], "seeds": len(result["dense"]), "command": result["command"],
                 "held": result["notes"].get("subjects_held"), "points": points(result),
