@@ -25,7 +25,7 @@ from pipelines.task import Outputs, Windows
 RESULT = Path(__file__).parent / "results" / "falls.json"
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 COMMAND = "python -m benchmarks.falls"
-N_FOLDS, N_SEEDS = 5, 3
+N_FOLDS, N_SEEDS = 5, 2
 LIFE = ("wisdm", "stress-predict")  # people who never fall
 
 
