@@ -30,11 +30,12 @@ def draw_falls(rows: Rows, recordings: Sequence[Recording], threshold: float, fo
     rows : sequence of mapping
         With ``id``.
     recordings : sequence of Recording
-        Those of the rows, for the traces of the timeline.
+        Those of the rows: traces of the timeline, and which falls have a known moment (the ROC is of those).
     threshold : float
         The working point.
     """
-    pictures = [_roc(rows, threshold, folder), _timeline(rows, recordings, threshold, folder)]
+    timed = {r.id for r in recordings if fall_spans(r)}
+    pictures = [_roc(rows, timed, threshold, folder), _timeline(rows, recordings, threshold, folder)]
     return [p for p in [*pictures, _alarms(rows, folder)] if p]
 
 
@@ -72,8 +73,8 @@ def roc(positive: Sequence[float], negative: Sequence[float]) -> tuple[NDArray[n
     return (low[None] >= cuts[:, None]).mean(axis=1), (high[None] >= cuts[:, None]).mean(axis=1)
 
 
-def _roc(rows: Rows, threshold: float, folder: Path) -> Path | None:
-    falls = [r["probability"] for r in rows if r["label"] == "fall" and r.get("latency_s") is not None]
+def _roc(rows: Rows, timed: set[str], threshold: float, folder: Path) -> Path | None:
+    falls = [r["probability"] for r in rows if r["label"] == "fall" and r["id"] in timed]
     sets = {
         "young": [r["probability"] for r in rows if r["label"] == "adl" and r["age_group"] == "young"],
         "old": [r["probability"] for r in rows if r["label"] == "adl" and r["age_group"] == "old"],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data.location import data_root
 from data.recording import Recording
 from models.bundle import CARD_FILE
-from models.motion_pictures import Rows, draw_falls, shown_in_timeline
+from models.motion_pictures import Rows, draw_falls
 from models.networks.fall_examples import CLIPS_G, COPIES, fall_examples, impacts_of, weak
 from models.run.loading import load
 from models.training.folds import subject_folds
@@ -135,9 +135,7 @@ class FallRecipe:
         """Draw ROC, timeline and false alarms by activity of what the folds in `folder` said."""
         cards = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(folder.glob(f"fold_*/{CARD_FILE}"))]
         thresholds = [float(card["config"]["threshold"]) for card in cards] or [_UNFITTED]
-        shown = {row["id"] for row in shown_in_timeline(per_recording)}
-        recordings = [r for r in load(self, data_root()) if r.id in shown]
-        return draw_falls(per_recording, recordings, float(np.mean(thresholds)), folder)
+        return draw_falls(per_recording, load(self, data_root()), float(np.mean(thresholds)), folder)
 
     def _unseen(self, recordings: Sequence[Recording], trusted: Sequence[Recording]) -> dict[float, list[float]]:
         """Return, by range, what networks of the shipped size say of the falls of people they were not trained on."""
