@@ -44,7 +44,7 @@ def main() -> int:
         _run("bench", "applications")
     if "--goals" not in sys.argv:
         asked()
-    goals = _goals_of(TASKS) + asked_goals() + application_goals(_read(RESULTS / "applications.json"))
+    goals = _goals_of(TASKS) + sleep_goals() + asked_goals() + application_goals(_read(RESULTS / "applications.json"))
     RESULT.write_text(json.dumps({"goals": goals}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     toys = {"goals": _goals_of(REPRESENTATIVES)}
     TOYS.write_text(json.dumps(toys, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -71,6 +71,40 @@ def asked() -> None:
         for long in ("curves", "front", "plan", "gate"):
             entry.pop(long, None)
         (RESULTS / f"{kept}_{arguments[0].replace('-', '_')}.json").write_text(json.dumps(entry, indent=1) + "\n")
+
+
+def sleep_goals() -> list[dict[str, Any]]:
+    """
+    Return what the shipped sleep network saves against its dense parent, step by step as both are shipped.
+
+    The parent's weights here are fresh ones: bytes and time are those of trained ones, and they compress alike. What it
+    does to kappa over seeds is in the table of `benchmarks.sleep`, which trains both on every fold.
+    """
+    from models.bundle import shipped
+    from models.compress.pack import pack
+    from models.export.convert import to_tflite
+    from models.networks.sleep_staging import RECIPE
+    from models.pruning.footprint import footprint
+    from models.training.sequences import stepwise
+
+    dense = footprint(to_tflite(stepwise(RECIPE.build(seed=0))))
+    model = shipped(RECIPE.task).model
+    small = footprint(model)
+    rows = (
+        ("gzip", dense.gzip / small.gzip, 10),
+        ("Huffman container", dense.gzip / len(pack(model, smallest=True).data), 20),
+        ("latency of a step, LiteRT here", dense.latency_us / small.latency_us, 2),
+    )
+    return [
+        {
+            "goal": f"sleep-staging, shipped LSTMs in float: {what}",
+            "target": f"≥ {wanted}×",
+            "measured": f"{ratio:.1f}×",
+            "reached": ratio >= wanted,
+            "command": "python -m benchmarks.pruning --goals",
+        }
+        for what, ratio, wanted in rows
+    ]
 
 
 def _line(arguments: Sequence[str]) -> str:
