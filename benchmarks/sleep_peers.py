@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from pipelines.sleep.stages import Stage
 from pipelines.sleep_staging import TASK, reference_stages
 from pipelines.task import Windows
 
-RULES = {"Cole-Kripke": cole_kripke, "Sadeh": sadeh, "Oakley": oakley}
+Rule = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
+RULES: dict[str, Rule] = {"Cole-Kripke": cole_kripke, "Sadeh": sadeh, "Oakley": oakley}
 _AROUND = 10  # epochs before and after
 _FOLDS = 7
 _FIGURES = ("wake_specificity", "sleep_sensitivity", "tst_bias_min", "tst_mae_min")
@@ -52,11 +53,11 @@ def _boosted(
     rows = [_context(w, ahead) for w in windows]
     said: list[Any] = [None] * len(rows)
     for train, test in subject_folds([r.subject for r in recordings], _FOLDS):
-        own = np.flatnonzero(train)
+        own = [int(k) for k in np.flatnonzero(train)]
         y = np.concatenate([truth[k] for k in own])
         x = np.concatenate([rows[k] for k in own])[y >= 0]
         model = HistGradientBoostingClassifier(random_state=0).fit(x, y[y >= 0])
-        for k in np.flatnonzero(test):
+        for k in map(int, np.flatnonzero(test)):
             stages = model.predict(rows[k]).astype(np.int8)
             said[k] = np.where(windows[k].quality > 0, stages, Stage.UNDEFINED).astype(np.int8)
     return said

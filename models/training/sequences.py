@@ -41,8 +41,8 @@ def round_to_bfloat16(model: KerasModel) -> None:
     rounded = []
     for value in model.get_weights():
         bits = np.ascontiguousarray(value, np.float32).view(np.uint32).astype(np.uint64)
-        bits = (bits + (1 << (_BFLOAT16_TAIL - 1))) >> _BFLOAT16_TAIL << _BFLOAT16_TAIL
-        rounded.append(bits.astype(np.uint32).view(np.float32).reshape(value.shape))
+        kept = (bits + (1 << (_BFLOAT16_TAIL - 1))) >> _BFLOAT16_TAIL << _BFLOAT16_TAIL
+        rounded.append(kept.astype(np.uint32).view(np.float32).reshape(value.shape))
     model.set_weights(rounded)
 
 
