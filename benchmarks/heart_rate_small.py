@@ -1,5 +1,5 @@
 """
-The heart-rate network below 4 KB: the folds' dense parents cut to 6 channels of 32, and what that costs.
+The heart-rate network below 4 KB: the folds' dense parents cut to 5 channels of 32, and what that costs.
 
     python -m benchmarks.heart_rate_small --out runs/bench/heart-rate     # after benchmarks.heart_rate; ten minutes
     wristwise run heart-rate-small --folds 0                              # the bundle of models/zoo/heart_rate_small
