@@ -125,7 +125,15 @@ def goals(result: dict[str, Any], card: Any) -> list[dict[str, Any]]:
             sizes["gzip_bytes"] <= 16_000),
         row("its latency against the dense network's, LiteRT, one thread", "≤ 0.5", f"{ratio:.2f}", ratio <= 0.5),
         row("a night on one core, from epochs to report", "≤ 50 ms", f"{ms:.0f} ms", ms <= 50),
+        row("one sensor: κ of 2, 3, 4 classes", "–", "; ".join(
+            f"{name} {_all_kappas(result['sensors'][name])}" for name in ("motion only", "heart rate only")), None),
+        goal("others on the same nights and folds: κ of 2, 3, 4 classes", "–", ", ".join(
+            f"{name} {_all_kappas(found)}" for name, found in result["peers"].items()), None, PEERS_COMMAND),
     ]  # fmt: skip
+
+
+def _all_kappas(found: dict[str, Any]) -> str:
+    return " / ".join(f"{found[k]:.3f}" for k in _KAPPAS if k in found)
 
 
 def bench(out: Path, *, peers: bool = False, seeds: Sequence[int] = SEEDS, folds: int = FOLDS) -> dict[str, Any]:

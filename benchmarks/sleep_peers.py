@@ -13,12 +13,11 @@ from models.training.folds import subject_folds
 from pipelines.sleep.agreement import mean_over_nights, night_agreement
 from pipelines.sleep.rules import cole_kripke, oakley, sadeh
 from pipelines.sleep.stages import Stage
-from pipelines.sleep_staging import TASK, reference_stages
+from pipelines.sleep_staging import INPUT, NIGHT, TASK, reference_stages
 from pipelines.task import Windows
 
 Rule = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 RULES: dict[str, Rule] = {"Cole-Kripke": cole_kripke, "Sadeh": sadeh, "Oakley": oakley}
-_AROUND = 10  # epochs before and after
 _FOLDS = 7
 _FIGURES = ("wake_specificity", "sleep_sensitivity", "tst_bias_min", "tst_mae_min")
 _TWO, _ALL = ("kappa_2",), ("kappa_2", "kappa_3", "kappa_4", "accuracy_3", "accuracy_4", "f1_macro_4")
@@ -32,8 +31,10 @@ def peers(recordings: Sequence[Recording]) -> dict[str, dict[str, float | None]]
     for name, rule in RULES.items():
         said = [np.where(rule(w.extras["counts"]), Stage.LIGHT, Stage.WAKE).astype(np.int8) for w, _ in nights]
         found[name] = _means(truth, said, _TWO)
-    for name, ahead in (("gradient boosting", _AROUND), ("gradient boosting, past only", 0)):
-        found[name] = _means(truth, _boosted([w for w, _ in nights], truth, recordings, ahead), _ALL)
+    # The same features as the network's: what the LSTM adds is then all that differs.
+    for name, given in (("gradient boosting", NIGHT), ("gradient boosting, as the night goes", INPUT)):
+        rows = [TASK.settle(w).inputs[given].reshape(len(w), -1) for w, _ in nights]
+        found[name] = _means(truth, _boosted([w for w, _ in nights], rows, truth, recordings), _ALL)
     return found
 
 
@@ -45,12 +46,14 @@ def _means(
 
 
 def _boosted(
-    windows: Sequence[Windows], truth: Sequence[NDArray[np.int8]], recordings: Sequence[Recording], ahead: int
+    windows: Sequence[Windows],
+    rows: Sequence[NDArray[np.float32]],
+    truth: Sequence[NDArray[np.int8]],
+    recordings: Sequence[Recording],
 ) -> list[NDArray[np.int8]]:
     """Stage every night by scikit-learn's default boosting that was trained on other people's, seven folds."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    rows = [_context(w, ahead) for w in windows]
     said: list[Any] = [None] * len(rows)
     for train, test in subject_folds([r.subject for r in recordings], _FOLDS):
         own = [int(k) for k in np.flatnonzero(train)]
@@ -61,15 +64,3 @@ def _boosted(
             stages = model.predict(rows[k]).astype(np.int8)
             said[k] = np.where(windows[k].quality > 0, stages, Stage.UNDEFINED).astype(np.int8)
     return said
-
-
-def _context(windows: Windows, ahead: int) -> NDArray[np.float64]:
-    """Return counts and heart rate of the epochs around each epoch, and its time, shape (n, features)."""
-    counts = np.log1p(np.nan_to_num(windows.extras["counts"]).sum(1))
-    hr, known = windows.extras["hr"], np.isfinite(windows.extras["hr"])
-    mean = np.where(known.any(1), np.where(known, hr, 0.0).sum(1) / np.maximum(known.sum(1), 1), np.nan)
-    columns = [np.arange(counts.size, dtype=np.float64)]
-    for series in (counts, mean):
-        padded = np.pad(series, (_AROUND, ahead), constant_values=np.nan)
-        columns += list(np.lib.stride_tricks.sliding_window_view(padded, _AROUND + ahead + 1).T)
-    return np.stack(columns, axis=1)
