@@ -42,7 +42,7 @@ def run(
         recordings = load(chosen, data_root(), open_data=open_data, per_set=per_set, on_recording=say)
     with bar(f"run {chosen.task.name}") as advance:
         bundle = run_all(chosen, recordings, config, folder, advance)
-    report = write_report(bundle, folder)
+    report = write_report(bundle, folder, getattr(chosen, "pictures", None))
     typer.echo(f"bundle {bundle.folder} ({bundle.card['sizes']['tflite_bytes']} bytes), report {report}")
 
 

@@ -9,33 +9,35 @@ from typing import Any
 
 from models.bundle import Bundle
 
+Paint = Callable[[list[Any], Path], list[Path]]
+
 
 def card_text(bundle: Bundle) -> str:
     """Return the card in words, as Markdown."""
     return "\n".join([f"# {bundle.task} {bundle.version}", "", *_card_lines(bundle.card)]) + "\n"
 
 
-def write_report(bundle: Bundle, folder: Path) -> Path:
+def write_report(bundle: Bundle, folder: Path, paint: Paint | None = None) -> Path:
     """
     Write `report.md` beside the bundle and `card.md` in it; return the report's path.
 
-    A recipe's optional ``pictures(per_recording, folder)`` draws what the run's folds said.
+    Parameters
+    ----------
+    bundle : Bundle
+    folder : Path
+        Of the run, with its ``fold_*.json``.
+    paint : callable, optional
+        A recipe's ``pictures(per_recording, folder)``: draws what the folds said and returns the files.
     """
     text = card_text(bundle)
     (bundle.folder / "card.md").write_text(text, encoding="utf-8")
-    text += "".join(f"\n![{path.stem.replace('_', ' ')}]({path.name})\n" for path in _pictures(bundle, folder))
+    folds = sorted(folder.glob("fold_*.json"))
+    rows = [row for fold in folds for row in json.loads(fold.read_text(encoding="utf-8"))["per_recording"]]
+    pictures = paint(rows, folder) if paint and rows else []
+    text += "".join(f"\n![{path.stem.replace('_', ' ')}]({path.name})\n" for path in pictures)
     path = folder / "report.md"
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def _pictures(bundle: Bundle, folder: Path) -> list[Path]:
-    from models.networks.registry import recipe
-
-    folds = sorted(folder.glob("fold_*.json"))
-    rows = [row for fold in folds for row in json.loads(fold.read_text(encoding="utf-8"))["per_recording"]]
-    paint: Callable[[list[Any], Path], list[Path]] | None = getattr(recipe(bundle.task), "pictures", None)
-    return paint(rows, folder) if paint and rows else []
 
 
 def _card_lines(card: Any) -> list[str]:
