@@ -59,7 +59,7 @@ def test_each_of_the_networks_trained_side_by_side_learns_from_its_own_rows() ->
     examples.targets[OUTPUT][own[1]] = 0.0  # the second person is always awake
     tf_keras.utils.set_random_seed(0)
     models = [RECIPE.build(seed=0, width=0.1) for _ in own]
-    train_side_by_side([Learner(m, r) for m, r in zip(models, own, strict=True)], examples, epochs=1, seed=0)
+    train_side_by_side([Learner(m, r) for m, r in zip(models, own, strict=True)], examples, epochs=4, seed=0)
     over = examples.inputs[NIGHT][None, :1, :LENGTH]
     said = [readers([m], {FORWARD: over, BACKWARD: over[:, :, ::-1]}) for m in models]
     logits = [(s[FORWARD] + s[BACKWARD][:, :, ::-1]).numpy()[0, 0] for s in said]
