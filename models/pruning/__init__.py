@@ -1,6 +1,7 @@
 """Physical pruning of tf_keras models in three acts: plan, check, apply."""
 
 from models.pruning.calibration import Calibration, read_calibration
+from models.pruning.check import check_plan
 from models.pruning.graph import Graph, trace
 from models.pruning.group import Group
 from models.pruning.importance import (
@@ -16,7 +17,7 @@ from models.pruning.importance import (
     importance_named,
 )
 from models.pruning.plan import Cut, PruningPlan
-from models.pruning.planner import check_plan, plan_pruning, plan_to_parameters
+from models.pruning.planner import plan_pruning, plan_to_parameters
 from models.pruning.surgery import apply_plan, mask_plan
 
 __all__ = [

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.pruning.check import check_plan
 from models.pruning.dependency import Role
 from models.pruning.graph import Graph
 from models.pruning.node import Node, TensorRef
 from models.pruning.plan import PruningPlan
-from models.pruning.planner import check_plan
 from models.pruning.rules import rule_for
 from models.pruning.unfold import Unfolded
 
