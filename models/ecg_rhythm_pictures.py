@@ -37,6 +37,6 @@ def draw_confusion(per_recording: Sequence[Mapping[str, Any]], folder: Path) -> 
     axis.set(xlabel="found", ylabel="labelled")
     axis.set_title(f"{table.sum()} strips, mean F1 of normal, fibrillation, other: {mean or 0:.3f}", fontsize=8)
     path = folder / "ecg_rhythm_confusion.png"
-    figure.savefig(path, dpi=75, metadata={"Software": None})
+    figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
     return [path]

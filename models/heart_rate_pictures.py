@@ -80,7 +80,7 @@ def _figure(n: int) -> tuple[Any, Any]:
 def _save(figure: Any, path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    figure.savefig(path, dpi=70, metadata={"Software": None})
+    figure.savefig(path, dpi=120, metadata={"Software": None})
     plt.close(figure)
 
 

@@ -158,6 +158,6 @@ def _save(figure: Any, folder: Path, name: str) -> Path:
     from matplotlib import pyplot as plt
 
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / name, dpi=80, metadata={"Software": None})
+    figure.savefig(folder / name, dpi=110, metadata={"Software": None})
     plt.close(figure)
     return folder / name
