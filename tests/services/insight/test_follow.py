@@ -318,3 +318,18 @@ def test_a_reminder_is_written_once_for_the_page_and_the_watch_and_not_while_asl
     put(store, asleep, settings(asleep, 1, reminders=always), record(asleep, "sleep", max(at, MIDNIGHT), NOW_US, 80.0))
     follow.step(store)
     assert found(store, asleep, "reminder") == []
+
+
+def test_after_each_wearer_there_is_a_rest_in_which_batches_are_let_in_and_the_round_may_end(store: Store) -> None:
+    start = MIDNIGHT - DAY_US + 36_000_000_000
+    for name in ("ada", "bob", "eve"):
+        put(store, someone(store, name), record(0, "activity", start, start + 1_200_000_000, word="walk"))
+    told: list[float] = []
+
+    def rest(took_s: float) -> bool:
+        told.append(took_s)
+        return len(told) == 2
+
+    assert follow.step(store, rest) == 2
+    assert min(told) > 0.0
+    assert follow.step(store) == 1
