@@ -29,6 +29,7 @@ def quiet(threads: int = 1) -> None:
         raise MissingExtraError(
             "training, pruning and export need TensorFlow; install it with: pip install 'wristwise[train]'"
         ) from error
+    tf.get_logger().setLevel("ERROR")  # its advice on tracing is for us, and follows from models that change shape
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
