@@ -29,12 +29,13 @@ def without_chatter() -> Iterator[None]:
 
     What other threads write meanwhile is let through too, at the end of the block.
     """
-    with _one_at_a_time, tempfile.TemporaryFile() as held:
+    with _one_at_a_time, contextlib.ExitStack() as open_files:
         try:
-            kept = os.dup(2)
+            kept = os.dup(2)  # before the file below, which would else be given the number 2 itself
         except OSError:  # a service started with standard error closed
             yield
             return
+        held = open_files.enter_context(tempfile.TemporaryFile())
         sys.stderr.flush()
         os.dup2(held.fileno(), 2)
         try:

@@ -13,7 +13,7 @@ from data.recording import Channel, Recording
 from pipelines.beat_detection.blocks import MIN_RATE_HZ
 from pipelines.irregular_rhythm_model import THRESHOLD
 from pipelines.rhythm_inputs import STRIP_S, StripInputs, strip_inputs
-from pipelines.task import ChannelSpec, Estimate, Metrics, Outputs, Windows, WindowSpec
+from pipelines.task import ChannelSpec, Estimate, Memoryless, Metrics, Outputs, Windows, WindowSpec
 
 CLASSES = ("N", "A", "O", "~")  # as CinC 2017 names them
 BEATS, INTERVALS, SUMMARY, OUTPUT = "beats", "intervals", "summary", "rhythm"
@@ -135,7 +135,7 @@ class EcgRhythm:
                 "accuracy": float(np.mean([a == b for a, b in pairs])) if pairs else None}  # fmt: skip
 
 
-class RhythmDecoder:
+class RhythmDecoder(Memoryless):
     """Says the likeliest rhythm of each window; nothing is carried from one to the next."""
 
     def update(self, outputs: Outputs, windows: Windows) -> list[Estimate]:
@@ -154,18 +154,6 @@ class RhythmDecoder:
                 )
             )  # fmt: skip
         return said
-
-    def finish(self) -> list[Estimate]:
-        """Return nothing: nothing was held back."""
-        return []
-
-    def state(self) -> dict[str, Any]:
-        """Return an empty state."""
-        return {}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on: there is nothing to restore."""
-        del state
 
 
 def chances(logits: NDArray[np.float32]) -> NDArray[np.float64]:

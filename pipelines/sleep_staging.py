@@ -17,7 +17,7 @@ from pipelines.sleep.rules import cole_kripke
 from pipelines.sleep.stages import FROM_LABEL, Stage
 from pipelines.sleep.stages import NAMES as STAGE_NAMES
 from pipelines.sleep.surroundings import surrounding_features
-from pipelines.task import ChannelSpec, Estimate, Metrics, Outputs, Windows, WindowSpec
+from pipelines.task import ChannelSpec, Estimate, Memoryless, Metrics, Outputs, Windows, WindowSpec
 
 # What a watch knows as it goes, and the stages from it; what is known of a finished night, and its stages as read from
 # its start and from its end (`models.runtime.REVERSED`).
@@ -130,7 +130,7 @@ class SleepStaging:
         return dict(mean_over_nights(scores))
 
 
-class StageDecoder:
+class StageDecoder(Memoryless):
     """Turns logits into stages; wake has a threshold of its own."""
 
     def __init__(self, wake_above: float, *, whole: bool) -> None:
@@ -155,18 +155,6 @@ class StageDecoder:
             )
             for k in range(len(windows))
         ]  # fmt: skip
-
-    def finish(self) -> list[Estimate]:
-        """Return nothing: nothing was held back."""
-        return []
-
-    def state(self) -> dict[str, Any]:
-        """Return an empty state: what is remembered is in the network."""
-        return {}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state, which is empty."""
-        del state
 
 
 def reference_stages(recording: Recording, windows: Windows) -> NDArray[np.int8]:

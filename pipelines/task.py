@@ -134,6 +134,22 @@ class Decoder(Protocol):
         ...
 
 
+class Memoryless:
+    """What a decoder inherits that judges each row by itself: it holds nothing back and has no state."""
+
+    def finish(self) -> list[Estimate]:
+        """Return nothing: nothing was held back."""
+        return []
+
+    def state(self) -> dict[str, Any]:
+        """Return an empty state."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on: there is nothing to restore."""
+        del state
+
+
 @runtime_checkable
 class Task(Protocol):
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,16 +110,9 @@ def heart_rate(
     out: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = _WORK / "heart-rate",
 ) -> None:
     """Folds by subject over three seeds (resumes; an hour), or --peers: other people's tools (three minutes)."""
-    from data.errors import MissingExtraError
-
-    try:
+    with _source_tree("train,peers"):
         from benchmarks import heart_rate as folds
         from benchmarks import peers_heart_rate
-    except ImportError as error:
-        raise MissingExtraError(
-            f"this benchmark needs the source tree, and the extras train and peers ({error}); clone the repository and "
-            "run: pip install -e '.[train,peers]'"
-        ) from error
     if peers:
         peers_heart_rate.main()
     else:
@@ -134,15 +129,9 @@ def sleep(
     out: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = _WORK / "sleep",
 ) -> None:
     """Each night by networks that never saw its wearer (resumes; half an hour), and the peers beside it."""
-    from data.errors import MissingExtraError
-
-    try:
+    with _source_tree("train"):
         from benchmarks import sleep as nights
         from benchmarks.folds import write
-    except ImportError as error:
-        raise MissingExtraError(
-            f"this benchmark needs the source tree ({error}); clone the repository and run: pip install -e '.[train]'"
-        ) from error
     chosen = tuple(int(seed) for seed in _numbers("--seeds", seeds))
     result = nights.bench(out, peers=peers, seeds=chosen, folds=folds)
     write(nights.RESULT, result)
@@ -159,15 +148,9 @@ def beats(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """R peaks of mitdb, plain and disturbed, and processor time for a day; with --peers (some minutes) others' too."""
-    from data.errors import MissingExtraError
-
-    try:
+    with _source_tree("train"):
         from benchmarks import ecg
         from benchmarks.folds import write
-    except ImportError as error:
-        raise MissingExtraError(
-            f"this benchmark needs the source tree ({error}); clone the repository and run: pip install -e '.[train]'"
-        ) from error
     if peers:
         _require_peers()
     result = ecg.bench(peers=peers, quick=quick)
@@ -180,6 +163,20 @@ def beats(
         typer.echo(f"{name:<38} F1 {100 * row['f1']:6.2f} %  {row['cpu_s_a_day']:8.2f} s a day")
     for name, row in result["disturbed_f1"].items():
         typer.echo(f"{name:<38} " + "  ".join(f"{who.split(' (')[0]} {100 * f1:.2f}" for who, f1 in row.items()))
+
+
+@contextmanager
+def _source_tree(extras: str) -> Iterator[None]:
+    """Say in one sentence what a benchmark needs that is not here."""
+    from data.errors import MissingExtraError
+
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this benchmark needs the source tree with its extras ({error}); clone the repository and run: "
+            f"pip install -e '.[{extras}]'"
+        ) from error
 
 
 def _require_peers() -> None:

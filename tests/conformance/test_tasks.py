@@ -200,11 +200,9 @@ def test_both_runtimes_give_the_same_output(task: Task) -> None:
         np.testing.assert_allclose(on_watch[spec.name], on_server[spec.name], atol=2.01 * step, err_msg=spec.name)
 
 
-@every_network_task
+@pytest.mark.parametrize("task", [t for t in NETWORK_TASKS if not shipped(t).sequence], ids=lambda t: t.name)
 def test_rows_run_singly_as_they_run_together(task: Task) -> None:
     bundle = shipped(task)
-    if bundle.sequence:
-        pytest.skip("rows of a sequence are steps, they do not stand alone")
     inputs, _ = bundle.stored_check()
     together = Model(bundle).run(inputs)
     for k in range(len(next(iter(inputs.values())))):

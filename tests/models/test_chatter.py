@@ -25,12 +25,16 @@ def test_what_was_said_before_a_failure_is_still_said(capfd: pytest.CaptureFixtu
     assert capfd.readouterr().err == "the reason\n"
 
 
-def test_a_closed_standard_error_is_no_obstacle() -> None:
+def test_a_closed_standard_error_is_no_obstacle_and_stays_closed() -> None:
     kept = os.dup(2)
     os.close(2)
+    entered = False
     try:
         with without_chatter():
-            pass
+            entered = True
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(2)
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+    assert entered

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from data.recording import Channel, Recording
 from models.training.recipe import Examples, KerasModel, Progress, PruneTarget
-from pipelines.task import ChannelSpec, Estimate, Metrics, Outputs, Windows, WindowSpec
+from pipelines.task import ChannelSpec, Estimate, Memoryless, Metrics, Outputs, Windows, WindowSpec
 
 FS_HZ, N = 8.0, 64
 
 
-class ToyDecoder:
+class ToyDecoder(Memoryless):
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._threshold = float(config.get("threshold", 0.5))
 
@@ -24,15 +24,6 @@ class ToyDecoder:
             Estimate("fast", float(a), float(b), "fast" if p > self._threshold else "slow")
             for a, b, p in zip(windows.start_s, windows.end_s, outputs["fast"][:, 0], strict=True)
         ]
-
-    def finish(self) -> list[Estimate]:
-        return []
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        del state
 
 
 class ToyTask:

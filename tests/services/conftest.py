@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from pipelines.registry import Registry
+from services.local import LocalService
 from services.store.migrate import open_store
 from services.store.store import Store
 from services.sync.app import create_app
 from services.sync.config import Settings
+from services.watch import inference
 from services.worker.worker import Worker
 from tests.services.client import Person
-from tests.services.fake_task import pulse_ability
+from tests.services.fake_task import PulseTask, WristModel, pulse_ability
 from tests.services.postgres import Cluster, postgres_cluster
 
 SECRET = "a secret of the tests, 32 characters and more"
@@ -69,3 +72,14 @@ def ada(http: FlaskClient, store: Store) -> Person:
 def worker(store: Store) -> Worker:
     """A worker that knows the fake task."""
     return Worker(store, [pulse_ability()])
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalService]:
+    """A service in this process and wrists, which all know the fake task alone."""
+    monkeypatch.setattr(inference, "TASKS", Registry((PulseTask(),)))
+    monkeypatch.setattr(inference, "open_model", lambda task, runtime: WristModel())
+    local = LocalService(tmp_path / "w.db", (pulse_ability(),))
+    local.start()
+    yield local
+    local.stop()

@@ -1,5 +1,17 @@
 """The small task of the service's tests; the benchmarks use it, too."""
 
-from benchmarks.pulse_task import PulseTask, pulse_ability
+from types import SimpleNamespace
+from typing import Any
 
-__all__ = ["PulseTask", "pulse_ability"]
+from benchmarks.pulse_task import PulseModel, PulseTask, pulse_ability
+
+__all__ = ["PulseTask", "WristModel", "pulse_ability"]
+
+
+class WristModel(PulseModel):
+    """The fake task's network under the interface of `Model`."""
+
+    bundle = SimpleNamespace(version="v1", config={})
+
+    def predict(self, windows: Any, *, resume: bool = False) -> Any:
+        return super().predict(windows)

@@ -5,25 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient
 
-from benchmarks.pulse_task import PulseModel, PulseTask, pulse_ability
 from data.synthetic.wearer import wearer
-from pipelines.registry import Registry
 from services.local import OWNER, LocalService
 from services.page.views.devices import drift
 from services.pytest_plugin import MockWatch
 from services.store import accounts, releases
 from services.store.clock import SLOT_US, Pair
 from services.store.store import Store
-from services.watch import inference, run
+from services.watch import run
 from services.watch.asked import release_asked
 from tests.services.client import Person
 from tests.services.page.test_views import OWN, text_of
@@ -113,25 +108,6 @@ def test_nobody_asks_anothers_watch_for_its_signal(ada: Person, page: FlaskClien
     assert page.post("/devices", data={"release": ada.device_id}, headers=OWN).location.endswith("said=raw_asked")
     ada.send(ada.batch([], 2, status={"edge": False}))
     assert page.post("/devices", data={"release": ada.device_id}, headers=OWN).status_code == 409
-
-
-class WristModel(PulseModel):
-    """The fake task's network under the interface of `Model`."""
-
-    bundle = SimpleNamespace(version="v1", config={})
-
-    def predict(self, windows: Any, *, resume: bool = False) -> Any:
-        return super().predict(windows)
-
-
-@pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalService]:
-    monkeypatch.setattr(inference, "TASKS", Registry((PulseTask(),)))
-    monkeypatch.setattr(inference, "open_model", lambda task, runtime: WristModel())
-    local = LocalService(tmp_path / "w.db", (pulse_ability(),))
-    local.start()
-    yield local
-    local.stop()
 
 
 def test_a_watch_in_edge_mode_releases_the_last_hour_when_the_page_asks_for_it(service: LocalService) -> None:

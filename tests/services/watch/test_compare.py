@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.pulse_task import PulseModel, PulseTask, pulse_ability
+from benchmarks.pulse_task import PulseTask
 from data.recording import Channel, Recording
 from data.synthetic.wearer import wearer
 from pipelines.registry import Registry
@@ -20,25 +18,7 @@ from services.pytest_plugin import MockWatch
 from services.watch import Fault, FaultPlan, inference
 from services.watch.compare import compare, sentence
 from services.watch.inference import OnWatch
-
-
-class WristModel(PulseModel):
-    """The fake task's network under the interface of `Model`."""
-
-    bundle = SimpleNamespace(version="v1", config={})
-
-    def predict(self, windows: Any, *, resume: bool = False) -> Any:
-        return super().predict(windows)
-
-
-@pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalService]:
-    monkeypatch.setattr(inference, "TASKS", Registry((PulseTask(),)))
-    monkeypatch.setattr(inference, "open_model", lambda task, runtime: WristModel())
-    local = LocalService(tmp_path / "w.db", (pulse_ability(),))
-    local.start()
-    yield local
-    local.stop()
+from tests.services.fake_task import WristModel
 
 
 @pytest.fixture
